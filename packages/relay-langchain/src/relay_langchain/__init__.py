@@ -1,0 +1,1 @@
+"""Relay for LangChain: callbacks and middleware become scopes."""

@@ -1,0 +1,1 @@
+"""Relay for LangGraph: a plugin that understands graphs, nodes and interrupts."""
