@@ -1,0 +1,1 @@
+"""What users write, held by the type checkers and never run."""
