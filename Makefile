@@ -104,7 +104,7 @@ lock:  ## pin the dependency groups anew (needs uv; LOCK_ARGS=--upgrade raises v
 	@$(COMPILE) --group peers --constraints requirements/dev.txt --output-file requirements/peers.txt
 
 changelog: $(VENV)/.dev  ## collect changelog.d/ into CHANGELOG.md (VERSION=x.y.z)
-	@$(BIN)/towncrier build --version $(VERSION)
+	@$(BIN)/towncrier build --yes --version $(VERSION)
 
 clean:  ## remove environments, caches and builds
 	rm -rf .venv .venv-* dist .cache .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
