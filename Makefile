@@ -17,7 +17,8 @@ OURS := $(PIP_INSTALL) --no-deps --no-build-isolation $(EDITABLE)
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all coverage check lint format types layers bench bench-peers build lock changelog clean
+.PHONY: help install demo test test-all coverage check lint rules formatted format types mypy pyright layers
+.PHONY: bench bench-peers build lock changelog clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,16 +68,24 @@ coverage: $(VENV)/.dev  ## the test suite with branch coverage
 
 check: lint types layers test  ## everything CI checks
 
-lint: $(VENV)/.dev  ## ruff: rules and format
+lint: rules formatted  ## ruff: rules and format
+
+rules: $(VENV)/.dev
 	@$(BIN)/ruff check
+
+formatted: $(VENV)/.dev
 	@$(BIN)/ruff format --check
 
 format: $(VENV)/.dev  ## ruff: fix and format in place
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-types: $(VENV)/.dev  ## mypy and pyright, both strict
+types: mypy pyright  ## mypy and pyright, both strict
+
+mypy: $(VENV)/.dev
 	@$(BIN)/mypy
+
+pyright: $(VENV)/.dev
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
 layers: $(VENV)/.dev  ## import-linter: imports go down only
