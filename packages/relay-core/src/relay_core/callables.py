@@ -1,0 +1,31 @@
+"""What a registered function is like: sync or async, and how many arguments it takes by position."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["is_async", "positional_count"]
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Tell whether calling `function` gives a coroutine.
+
+    True for an ``async def``, one under `functools.partial`, and an object whose ``__call__`` is one.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def positional_count(function: Callable[..., Any]) -> int | None:
+    """Return how many arguments `function` takes by position, or None where it takes any number or does not say."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some builtins have no signature
+        return None
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return None
+    return sum(
+        parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD) for parameter in parameters
+    )
