@@ -1,0 +1,51 @@
+"""Who gets an event: an immutable snapshot, taken when the event is emitted, of everyone who listens at that moment."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from relay_core.chains import Snapshot
+from relay_core.subscriptions import SUBSCRIBER_PREFIX, Subscriber
+
+if TYPE_CHECKING:
+    from relay_core.registry import PluginRegistry
+
+__all__ = ["Audience", "Listener"]
+
+Listener = tuple[str, Callable[..., Any]]
+"""The name under which failures are counted, and what to call."""
+
+
+class Audience:
+    """The listeners of one runtime, in call order."""
+
+    __slots__ = ("by_phase", "chains", "dispatch", "sanitize", "trajectory", "transforms", "wants")
+
+    def __init__(self, registry: "PluginRegistry", chains: Snapshot) -> None:
+        """Snapshot what `registry` holds now; `chains` are the runtime's injectors and sanitizers."""
+        self.chains = chains
+        self.by_phase: dict[str | None, tuple[Listener, ...]] = {
+            "start": _listeners(registry, "relay_scope_start"),
+            "end": _listeners(registry, "relay_scope_end"),
+            None: _listeners(registry, "relay_mark"),
+        }
+        """Who observes single events; the key None stands for marks."""
+        self.dispatch = _listeners(registry, "relay_dispatch")
+        self.sanitize = _listeners(registry, "relay_sanitize")
+        self.trajectory = _listeners(registry, "relay_trajectory")
+        self.transforms = bool(chains or self.sanitize)
+        """Whether events change before they are observed."""
+        every = bool(self.dispatch or self.trajectory)
+        self.wants = {phase: every or bool(listeners) for phase, listeners in self.by_phase.items()}
+        """Whether anybody wants events of that phase: what nobody wants is neither built nor encoded."""
+
+
+def _listeners(registry: "PluginRegistry", hook: str) -> tuple[Listener, ...]:
+    return tuple(_direct(*implementation) for implementation in registry.impls(hook))
+
+
+def _direct(plugin: str, function: Callable[..., Any]) -> Listener:
+    """Return a subscriber's callback instead of its hook: one call less for each event, and its own name."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, Subscriber):
+        return plugin.removeprefix(SUBSCRIBER_PREFIX), owner.callback
+    return plugin, function

@@ -1,0 +1,348 @@
+"""ATOF 0.1 events: immutable values over JSON bytes that were detached from live objects when they were emitted.
+
+An event is a lazy view on a record. Nothing is decoded, joined or redacted before somebody asks for it, and whoever
+asks gets a copy of its own. This module does not emit and does not deliver.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, Self, TypeVar, final
+
+import orjson
+
+from relay_core.timestamps import format_timestamp
+from relay_core.vocabulary import ATOF_VERSION, Outcome
+
+__all__ = ["Event", "Identity", "MarkEvent", "Record", "ScopeEvent", "Scrubber", "event_from_record"]
+
+NULL: Final = b"null"
+
+_UNSET: Final[Any] = object()
+
+
+class Identity(Protocol):
+    """Who an event is about: what the start and the end of a scope have in common."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def uuid(self) -> str: ...
+    @property
+    def parent_uuid(self) -> str | None: ...
+    @property
+    def root_uuid(self) -> str | None: ...
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+    @property
+    def category(self) -> str | None: ...
+
+
+class Scrubber(Protocol):
+    """Removes credentials from a JSON document; see `relay_core.redaction.Redactor`."""
+
+    def redact(self, document: bytes, /) -> bytes: ...
+
+
+Record = tuple[
+    Identity,
+    str | None,  # "start", "end", or None for a mark
+    int,  # timestamp, microseconds since the epoch
+    bytes | None,  # data
+    bytes | None,  # data_schema
+    bytes | None,  # metadata
+    bytes | None,  # category_profile
+    bytes | None,  # keys that this version does not know, as a JSON object
+]
+"""What an emission leaves behind: a plain tuple, because building one is the cheapest thing Python can do."""
+
+
+class Event:
+    """What both kinds of event have in common. Built by the runtime and by the JSONL reader, never by users."""
+
+    __slots__ = ("__weakref__", "_record", "_scrubber")
+
+    _record: Record
+    _scrubber: Scrubber | None
+
+    def __init__(self) -> None:
+        """Refuse: events come from the runtime or from `relay_core.jsonl.read`.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(f"{type(self).__name__} is not constructible; events come from the runtime or from jsonl.read")
+
+    @property
+    def kind(self) -> str:
+        """``"scope"`` or ``"mark"``."""
+        raise NotImplementedError
+
+    @property
+    def atof_version(self) -> str:
+        """The version of the event format, ``"0.1"``."""
+        return ATOF_VERSION
+
+    @property
+    def uuid(self) -> str:
+        """UUIDv7 of the scope or mark; the two events of a scope share it."""
+        return self._record[0].uuid
+
+    @property
+    def parent_uuid(self) -> str | None:
+        """The containing scope's uuid; None for a top-level scope and for a mark outside any scope."""
+        return self._record[0].parent_uuid
+
+    @property
+    def root_uuid(self) -> str | None:
+        """The topmost scope's uuid (on the wire ``propagation_root_uuid``); None for a mark outside any scope."""
+        return self._record[0].root_uuid
+
+    propagation_root_uuid = root_uuid
+
+    @property
+    def timestamp(self) -> str:
+        """When it happened: RFC 3339, UTC, microseconds, ``Z``."""
+        return format_timestamp(self._record[2])
+
+    @property
+    def timestamp_us(self) -> int:
+        """When it happened, in microseconds since the epoch."""
+        return self._record[2]
+
+    @property
+    def name(self) -> str:
+        """The scope's or the mark's name."""
+        return self._record[0].name
+
+    @property
+    def data(self) -> Any:
+        """The payload, decoded anew for each caller: input of a start, output of an end, payload of a mark."""
+        return _decoded(self._scrubbed()[3])
+
+    @property
+    def data_schema(self) -> dict[str, str] | None:
+        """``{"name": ..., "version": ...}`` of the payload's schema, or None."""
+        return _decoded(self._record[4])
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """Metadata, decoded anew for each caller; on an end event the end's laid over the start's."""
+        return _decoded(self._scrubbed()[5])
+
+    @property
+    def category(self) -> str | None:
+        """The scope type's wire value; usually None on marks. Unknown categories are kept when reading."""
+        return self._record[0].category
+
+    @property
+    def category_profile(self) -> dict[str, Any] | None:
+        """What belongs to the category: ``model_name``, ``tool_call_id``, annotated request and response, ..."""
+        return _decoded(self._scrubbed()[6])
+
+    def replace(self, *, data: object = _UNSET, metadata: object = _UNSET, category_profile: object = _UNSET) -> Self:
+        """Return a copy with other payload fields, for sanitizers. Values must be plain JSON data; None is null.
+
+        Raises:
+            TypeError: A value is not plain JSON data, or metadata or category_profile is neither a dict nor None.
+        """
+        identity, phase, at, old_data, schema, old_metadata, old_profile, extra = self._scrubbed()
+        record = (
+            identity,
+            phase,
+            at,
+            old_data if data is _UNSET else _plain(data),
+            schema,
+            old_metadata if metadata is _UNSET else _plain_object("metadata", metadata),
+            old_profile if category_profile is _UNSET else _plain_object("category_profile", category_profile),
+            extra,
+        )
+        # The scrubber stays: a sanitizer may have brought a credential back.
+        return event_from_record(type(self), record, self._scrubber)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as a dict of the receiver's own, all wire keys present and in the order of the format."""
+        return orjson.loads(self.to_json_bytes())
+
+    def to_json(self) -> str:
+        """Return the event as one line of JSON, without the newline."""
+        return self.to_json_bytes().decode()
+
+    def to_json_bytes(self) -> bytes:
+        """Return the event as one line of UTF-8 JSON; the payload's bytes are spliced in, not encoded again."""
+        raise NotImplementedError
+
+    def _line(self, kind: str, attributes: bytes) -> bytes:
+        """Join the wire keys in the order of the format."""
+        identity, _, at, data, schema, metadata, profile, extra = self._scrubbed()
+        head = (
+            f'{{"kind":{kind},"atof_version":"{ATOF_VERSION}","uuid":"{identity.uuid}",'
+            f'"parent_uuid":{_quoted(identity.parent_uuid)},"propagation_root_uuid":{_quoted(identity.root_uuid)},'
+            f'"timestamp":"{format_timestamp(at)}","name":'
+        )
+        return b"".join(
+            (
+                head.encode(),
+                _text(identity.name),
+                attributes,
+                b',"category":',
+                orjson.dumps(identity.category),
+                b',"category_profile":',
+                profile or NULL,
+                b',"data":',
+                data or NULL,
+                b',"data_schema":',
+                schema or NULL,
+                b',"metadata":',
+                metadata or NULL,
+                _tail(extra),
+            )
+        )
+
+    def _scrubbed(self) -> Record:
+        """Return the record with credentials removed, once; done here, lazily, so that unread payloads cost nothing."""
+        scrubber = self._scrubber
+        record = self._record
+        if scrubber is None:
+            return record
+        identity, phase, at, data, schema, metadata, profile, extra = record
+        record = (
+            identity,
+            phase,
+            at,
+            data and scrubber.redact(data),
+            schema,
+            metadata and scrubber.redact(metadata),
+            profile and scrubber.redact(profile),
+            extra,
+        )
+        # Two threads may both do this: the results are equal, and the record is stored before the scrubber goes.
+        self._record = record
+        self._scrubber = None
+        return record
+
+    def __eq__(self, other: object) -> bool:
+        """Events are values: equal when they are of one kind and say the same."""
+        if not isinstance(other, Event):
+            return NotImplemented
+        return type(self) is type(other) and self.to_json_bytes() == other.to_json_bytes()
+
+    def __hash__(self) -> int:
+        return hash((self.uuid, self._record[1]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from relay_core.event_reader import event_from_dict  # the reader builds events: imported only to unpickle
+
+        return (event_from_dict, (self.to_dict(),))
+
+    def __repr__(self) -> str:
+        phase = self._record[1]
+        return f"<{type(self).__name__} {phase + ' ' if phase else ''}{self.name!r} {self.uuid}>"
+
+
+@final
+class ScopeEvent(Event):
+    """The start or the end of a scope."""
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> str:
+        """``"scope"``."""
+        return "scope"
+
+    @property
+    def scope_category(self) -> str:
+        """``"start"`` or ``"end"``."""
+        return self._record[1] or "start"
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Flag names, sorted and unique."""
+        return self._record[0].attributes
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the scope ended; None on a start event and on an end event that does not say."""
+        if self._record[1] != "end":
+            return None
+        try:
+            return Outcome((self.metadata or {}).get("relay.outcome"))
+        except ValueError:
+            return None
+
+    @property
+    def annotated_request(self) -> Any:
+        """The normalized LLM request of a start event's profile, or None."""
+        return (self.category_profile or {}).get("annotated_request")
+
+    @property
+    def annotated_response(self) -> Any:
+        """The normalized LLM response of an end event's profile, or None."""
+        return (self.category_profile or {}).get("annotated_response")
+
+    def to_json_bytes(self) -> bytes:
+        """Return the event as one line of UTF-8 JSON; the payload's bytes are spliced in, not encoded again."""
+        attributes = self._record[0].attributes
+        flags = orjson.dumps(attributes) if attributes else b"[]"
+        return self._line(f'"scope","scope_category":"{self._record[1]}"', b',"attributes":' + flags)
+
+
+@final
+class MarkEvent(Event):
+    """A checkpoint inside a scope, or outside any."""
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> str:
+        """``"mark"``."""
+        return "mark"
+
+    @property
+    def severity(self) -> str | None:
+        """``trace``, ``debug``, ``info``, ``warn`` or ``error``; None where the mark does not say."""
+        return (self.metadata or {}).get("nemo_relay.log.severity")
+
+    def to_json_bytes(self) -> bytes:
+        """Return the event as one line of UTF-8 JSON; the payload's bytes are spliced in, not encoded again."""
+        return self._line('"mark"', b"")
+
+
+E = TypeVar("E", bound=Event)
+
+
+def event_from_record(kind: type[E], record: Record, scrubber: Scrubber | None) -> E:
+    """Build an event around ``record``; ``scrubber`` is applied when a payload field is first asked for."""
+    event = object.__new__(kind)
+    event._record = record  # pyright: ignore[reportPrivateUsage]
+    event._scrubber = scrubber  # pyright: ignore[reportPrivateUsage]
+    return event
+
+
+def _decoded(document: bytes | None) -> Any:
+    return None if document is None else orjson.loads(document)
+
+
+def _quoted(uuid: str | None) -> str:
+    return "null" if uuid is None else f'"{uuid}"'
+
+
+def _text(name: str) -> bytes:
+    try:
+        return orjson.dumps(name)
+    except TypeError:  # lone surrogates
+        return orjson.dumps(name.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def _tail(extra: bytes | None) -> bytes:
+    """Close the object, after the unknown keys that a reader kept."""
+    return b"," + extra[1:] if extra else b"}"
+
+
+def _plain(value: object) -> bytes | None:
+    return None if value is None else orjson.dumps(value)
+
+
+def _plain_object(field: str, value: object) -> bytes | None:
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"{field} must be a dict or None, not {type(value).__name__}")
+    return _plain(value)

@@ -1,0 +1,189 @@
+"""The composition root: one `Relay` owns settings, plugins, scopes, payload encoder and delivery, and wires them."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, cast
+
+from uuid_utils import uuid7
+
+from relay_core.audience import Audience
+from relay_core.chains import ChainSet
+from relay_core.delivery import Delivery
+from relay_core.dispatcher import Dispatcher, QueueLimits
+from relay_core.events import Record
+from relay_core.handles import MarkIdentity, ScopeHandle
+from relay_core.isolation import Isolation
+from relay_core.lifecycle import Scopes
+from relay_core.payload import PayloadEncoder, PayloadLimits
+from relay_core.redaction import Redactor
+from relay_core.registry import PluginRegistry
+from relay_core.settings import Settings
+from relay_core.startup import Startup
+from relay_core.statistics import Statistics
+from relay_core.subscriptions import Subscriptions
+from relay_core.timestamps import now
+from relay_core.transform import Transform
+from relay_core.vocabulary import ScopeType
+
+__all__ = ["Relay", "default"]
+
+_logger = logging.getLogger("relay_core")
+
+
+class Relay:
+    """One runtime. The module functions speak to `default()`; tests and embedders may make their own.
+
+    Making one starts nothing and reads nothing: the first scope, mark or registration does.
+    """
+
+    def __init__(self) -> None:
+        """Wire the parts together."""
+        self.failures = Isolation(_logger)
+        """What plugins and subscribers raised."""
+        self.own_errors = Isolation(_logger)
+        """Relay's own errors, caught inside framework callbacks."""
+        self.settings = Settings()
+        """The settings in force; the defaults until the first use."""
+        self.encoder = PayloadEncoder(PayloadLimits(), self._payload_encoder)
+        """Turns payloads into JSON bytes."""
+        self.chains = ChainSet(self._refresh)
+        """Injectors, sanitizers, guardrails and intercepts of the whole runtime."""
+        self._delivery = Delivery(
+            isolation=self.failures, transform=Transform(self.failures.record), collect=lambda event, audience: None
+        )
+        self.dispatcher = Dispatcher(
+            self._delivery, flush_plugins=self._flush_plugins, end_plugins=self._end_plugins, drop_mark=self._drop_mark
+        )
+        """Delivers events."""
+        self.scopes = Scopes(
+            emit=self.dispatcher.emit,
+            encode=self.encoder.encode,
+            first_use=self.ensure_ready,
+            failed=self.failures.record,
+        )
+        """Starts and ends scopes, emits marks."""
+        self.registry = PluginRegistry(
+            on_change=self._refresh, on_error=self.failures.record, drain=self.dispatcher.drain
+        )
+        """The plugins."""
+        self.subscribers = Subscriptions(self)
+        """Registers subscribers and waits for delivery."""
+        self.startup = Startup(self, self.registry, apply=self.apply)
+        """Reads settings and discovers plugins, once."""
+        self.dispatcher.forked.append(self.scopes.after_fork)
+
+    @property
+    def root(self) -> ScopeHandle:
+        """The implicit root; as `handle=` it means top level."""
+        return self.scopes.root
+
+    # First use --------------------------------------------------------------------------------------------------------
+
+    def ensure_ready(self) -> None:
+        """Read settings, discover and configure plugins, unless that is done. Any thread; others wait.
+
+        Wrong settings and broken plugins are logged, and Relay works without them: this may run inside a callback of
+        a framework. `install()` raises them, and so does strict mode.
+
+        Raises:
+            DiscoveryError: Strict mode, and a plugin cannot be used.
+        """
+        if not self.scopes.ready:
+            self.startup.ensure()
+            self.scopes.ready = True
+
+    def apply(self, settings: Settings) -> None:
+        """Take over `settings`; called at first use and by `install()`, before any event."""
+        self.settings = settings
+        if settings.log_level is not None:
+            _logger.setLevel(settings.log_level)
+        queue, payload = settings.queue, settings.payload
+        self.dispatcher.limits = QueueLimits(queue.max_events, queue.max_bytes, queue.full_wait)
+        self.dispatcher.exit_timeout = settings.exit_timeout
+        self._delivery.scrubber = Redactor(settings.redact_keys) if settings.redact_keys else None
+        self.encoder.limits = PayloadLimits(payload.max_bytes, payload.max_depth, payload.max_items)
+        self.scopes.uncaptured = frozenset(ScopeType(name) for name, wanted in settings.capture.items() if not wanted)
+        self.scopes.sampling = settings.sampling
+        self._refresh()
+
+    # What integrations ask --------------------------------------------------------------------------------------------
+
+    def wants(self, scope_type: ScopeType) -> bool:
+        """Say whether a payload of that category is worth building: somebody listens, and it is captured."""
+        return (
+            self.scopes.audience is not None or self.scopes.has_local
+        ) and scope_type not in self.scopes.uncaptured
+
+    def suppress(self, error: BaseException, where: str) -> None:
+        """Count and log one of our own errors that was caught inside a framework callback; never raises.
+
+        Args:
+            error: The error; not kept.
+            where: Which callback it was caught in.
+        """
+        self.own_errors.record("relay", where, error)
+
+    def statistics(self) -> Statistics:
+        """Return what this runtime has done so far. Cheap enough to scrape; any thread."""
+        dispatcher = self.dispatcher
+        return Statistics(
+            emitted=dispatcher.emitted,
+            delivered=dispatcher.delivered,
+            dropped=dispatcher.dropped,
+            failed=self.failures.counts(),
+            queued=dispatcher.queued,
+            queued_bytes=dispatcher.queued_bytes,
+            open_scopes=self.scopes.open_count,
+            truncated_payloads=self.encoder.truncated,
+            suppressed_errors=self.own_errors.total,
+        )
+
+    def shutdown(self, timeout: float | None = None) -> bool:
+        """Deliver what is queued and stop the delivery thread; runs at exit by itself. For embedders and tests.
+
+        Args:
+            timeout: Seconds to wait at the most; by default the setting `exit_timeout`.
+
+        Returns:
+            Whether everything was delivered.
+        """
+        return self.dispatcher.shutdown(timeout)
+
+    # Wiring -----------------------------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Take new snapshots of who listens, after plugins or chains have changed."""
+        audience = Audience(self.registry, self.chains.snapshot)
+        self.scopes.audience = audience if self.settings.enabled and any(audience.wants.values()) else None
+        self.scopes.current_runs = tuple(
+            (plugin, cast("Callable[[], ScopeHandle | None]", function))
+            for plugin, function in self.registry.impls("relay_current_scope")
+        )
+        self.encoder.reset_cache()
+
+    def _payload_encoder(self, kind: type) -> Callable[[Any], object] | None:
+        answer = self.registry.first("relay_payload_encoder", kind)
+        return cast("Callable[[Any], object]", answer) if callable(answer) else None
+
+    def _flush_plugins(self, timeout: float) -> bool:
+        before = self.failures.total
+        self.registry.call("relay_flush", timeout)
+        return self.failures.total == before
+
+    def _end_plugins(self, timeout: float) -> None:
+        self.registry.call("relay_shutdown", timeout)
+
+    def _drop_mark(self, reason: str, count: int) -> tuple[Record, Audience] | None:
+        audience = self.scopes.audience
+        if audience is None:
+            return None
+        data: Mapping[str, object] = {"count": count, "reason": reason}
+        identity = MarkIdentity("relay.events_dropped", None, uuid7())
+        return (identity, None, now(), self.encoder.encode(data), None, None, None, None), audience
+
+
+@cache
+def default() -> Relay:
+    """Return the runtime that the module functions speak to."""
+    return Relay()

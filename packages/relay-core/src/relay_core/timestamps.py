@@ -1,0 +1,65 @@
+"""RFC 3339 timestamps in UTC with microseconds, to and from integer microseconds since the epoch."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["format_timestamp", "from_datetime", "now", "parse_timestamp", "to_datetime"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+# The text of the last second that was formatted; one tuple, replaced whole, so that threads need no lock.
+_last_second: tuple[int, str] = (0, "1970-01-01T00:00:00")
+
+
+def format_timestamp(microseconds: int) -> str:
+    """Return ``microseconds`` since the epoch as ``2026-03-01T12:34:56.123456Z``."""
+    global _last_second
+    second, fraction = divmod(microseconds, 1_000_000)
+    known, text = _last_second
+    if known != second:
+        text = to_datetime(second * 1_000_000).strftime("%Y-%m-%dT%H:%M:%S")
+        # Years before 1000: strftime("%Y") does not pad on every platform.
+        text = text.rjust(19, "0")
+        _last_second = (second, text)
+    return f"{text}.{fraction:06d}Z"
+
+
+def parse_timestamp(text: str) -> int:
+    """Return an RFC 3339 timestamp as microseconds since the epoch; finer digits are cut.
+
+    Raises:
+        ValueError: ``text`` is not RFC 3339, or names no offset from UTC.
+    """
+    parsed = datetime.fromisoformat(text.upper())
+    if parsed.tzinfo is None:
+        raise ValueError(f"timestamp {text!r} has no offset from UTC: add 'Z'")
+    return (parsed - _EPOCH) // _MICROSECOND
+
+
+def now() -> int:
+    """Return the time by the system's clock, in microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+def to_datetime(microseconds: int) -> datetime:
+    """Return ``microseconds`` since the epoch as an aware datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def from_datetime(value: object, argument: str) -> int:
+    """Return a timezone-aware datetime as microseconds since the epoch.
+
+    Args:
+        value: What the caller passed as a timestamp.
+        argument: The argument's name, for the error message.
+
+    Raises:
+        TypeError: ``value`` is no ``datetime.datetime``.
+        ValueError: ``value`` is naive.
+    """
+    if not isinstance(value, datetime):
+        raise TypeError(f"{argument} must be a datetime.datetime, not {type(value).__name__}")
+    if value.utcoffset() is None:
+        raise ValueError(f"{argument} must be timezone-aware, for example datetime.now(timezone.utc)")
+    return (value - _EPOCH) // _MICROSECOND
