@@ -1,0 +1,211 @@
+"""A file of whole lines that several processes may append to: names, opening, rotation and short writes. No events."""
+
+import errno
+import os
+import stat
+import string
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+__all__ = ["FileName", "LineFile"]
+
+FILE_MODE: Final = 0o600
+"""Payloads are the application's private data."""
+TIME_FORMAT: Final = "%Y%m%dT%H%M%SZ"
+"""What ``{time}`` is without a format of its own; UTC, like the events."""
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
+
+class FileName:
+    """A path with the placeholders ``{pid}``, ``{time}`` and ``{time:%Y-%m-%d}``, in any of its parts."""
+
+    def __init__(self, template: str) -> None:
+        """Check `template`.
+
+        Raises:
+            ValueError: It holds another placeholder or a brace that opens none.
+        """
+        self.template = template
+        try:
+            self._parts = list(string.Formatter().parse(template))
+        except ValueError as error:
+            raise ValueError(f"path {template!r}: {error}; write '{{{{' for a brace that is meant as one") from None
+        for _, field, spec, conversion in self._parts:
+            if field is not None and (field not in ("pid", "time") or conversion or (field == "pid" and spec)):
+                raise ValueError(
+                    f"path {template!r} has the unknown placeholder {{{field}}}; known are {{pid}}, {{time}} and "
+                    "{time:%Y-%m-%d} with any strftime format; write '{{' for a brace that is meant as one"
+                )
+
+    @property
+    def has_pid(self) -> bool:
+        """Whether each process has a file of its own."""
+        return any(field == "pid" for _, field, _, _ in self._parts)
+
+    def expand(self) -> Path:
+        """Return the path for this process at this moment."""
+        return Path("".join(text + _value(field, spec or "") for text, field, spec, _ in self._parts))
+
+
+def _value(field: str | None, spec: str) -> str:
+    if field == "pid":
+        return str(os.getpid())
+    return datetime.now(UTC).strftime(spec or TIME_FORMAT) if field else ""
+
+
+class LineFile:
+    """Appends whole lines, one `os.write` for all lines of a call. One caller at a time; opened by the first call."""
+
+    def __init__(self, name: FileName, *, overwrite: bool, rotate_bytes: int | None, fsync: bool) -> None:
+        """Set up without touching the disk; the arguments are those of `relay_core.jsonl.JsonlSink`."""
+        self.path: Path | None = None
+        """The file that is or was written to; None before the first call."""
+        self._name = name
+        self._overwrite = overwrite
+        self._rotate_bytes = rotate_bytes
+        self._fsync = fsync
+        self._descriptor: int | None = None
+        self._inode = (0, 0)
+        self._regular = True
+        self._size = 0
+        self._base: Path | None = None
+        self._number = 0
+        # The file ends in the middle of a line: the next write begins with a newline.
+        self._torn = False
+
+    def append(self, lines: list[bytes]) -> None:
+        """Write `lines`, each without its newline, and take from the list what is in the file.
+
+        Raises:
+            OSError: The lines that are left in the list could not be written. What was written of the first of them,
+                if anything, stays in the file as a torn line.
+        """
+        if self._descriptor is not None and self._is_gone():
+            self.close()
+        if self._descriptor is None:
+            self._open()
+        while lines:
+            count = len(lines) if self._rotate_bytes is None else self._fitting(lines)
+            if count:
+                self._write(lines, count)
+            else:
+                self._rotate()
+        self._sync()
+
+    def close(self) -> None:
+        """Close the file; the next `append` opens it again and never empties it."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _write(self, lines: list[bytes], count: int) -> None:
+        """Write the first `count` lines in one call; after a short write the loop in `append` goes on behind it."""
+        assert self._descriptor is not None
+        block = b"\n".join((b"", *lines[:count], b"") if self._torn else (*lines[:count], b""))
+        written = os.write(self._descriptor, block)
+        self._size += written
+        if written == len(block):
+            self._torn = False
+            del lines[:count]
+        elif written:
+            self._keep_unwritten(lines, written)
+        else:
+            raise OSError(errno.EIO, "the file takes no more bytes", str(self.path))
+
+    def _keep_unwritten(self, lines: list[bytes], written: int) -> None:
+        """Take the lines that are whole from `lines`, and note whether the file ends in the middle of the next one."""
+        end = 1 if self._torn else 0
+        whole = 0
+        while written >= end + len(lines[whole]) + 1:
+            end += len(lines[whole]) + 1
+            whole += 1
+        del lines[:whole]
+        self._torn = written > end
+
+    def _sync(self) -> None:
+        if self._fsync and self._regular and self._descriptor is not None:
+            os.fsync(self._descriptor)
+
+    # Opening ----------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Open the file, creating it and its directories; the missing newline of a torn last line goes ahead."""
+        path = self._choose()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, _FLAGS | (os.O_TRUNC if self._overwrite else 0), FILE_MODE)
+        self._descriptor, self.path, self._overwrite = descriptor, path, False
+        status = os.fstat(descriptor)
+        self._inode = (status.st_dev, status.st_ino)
+        self._size = status.st_size
+        self._regular = stat.S_ISREG(status.st_mode)
+        self._torn = self._regular and status.st_size > 0 and not _ends_with_newline(path)
+
+    def _is_gone(self) -> bool:
+        """Whether the file was moved or deleted: what is written to it then, nobody finds."""
+        assert self.path is not None
+        try:
+            status = os.stat(self.path)  # noqa: PTH116 - once per batch: no Path call on top
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:  # nobody may look, but the descriptor still writes
+            return False
+        return (status.st_dev, status.st_ino) != self._inode
+
+    # Rotation ---------------------------------------------------------------------------------------------------------
+
+    def _choose(self) -> Path:
+        """Return the file to write to: the name, then the name with ``.1``, ``.2``, ... while those before are full."""
+        if self._base is None:
+            self._base = self._name.expand()
+        base = self._base
+        if self._rotate_bytes is None:
+            return base
+        if self._overwrite:
+            _remove_numbered(base)
+            return base
+        path = _numbered(base, self._number)
+        while path.exists() and path.stat().st_size >= self._rotate_bytes:
+            self._number += 1
+            path = _numbered(base, self._number)
+        return path
+
+    def _fitting(self, lines: list[bytes]) -> int:
+        """Return how many of `lines` fit into the file; one at least, if the file is empty."""
+        assert self._rotate_bytes is not None
+        size = self._size
+        for count, line in enumerate(lines):
+            size += len(line) + 1
+            if size > self._rotate_bytes and (count or self._size):
+                return count
+        return len(lines)
+
+    def _rotate(self) -> None:
+        """Go on in the next file: of the same name and the next number, or of a new name if it holds the time."""
+        self._sync()
+        self.close()
+        base = self._name.expand()
+        self._number = self._number + 1 if base == self._base else 0
+        self._base = base
+        self._open()
+
+
+def _numbered(base: Path, number: int) -> Path:
+    return base.with_name(f"{base.stem}.{number}{base.suffix}") if number else base
+
+
+def _remove_numbered(base: Path) -> None:
+    """Remove what an earlier run with the same process id left behind."""
+    number = 1
+    while (path := _numbered(base, number)).exists():
+        path.unlink()
+        number += 1
+
+
+def _ends_with_newline(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+    except OSError:  # not ours to read: an empty line too many hurts nobody
+        return False
