@@ -18,7 +18,12 @@ Listener = tuple[str, Callable[..., Any]]
 class Audience:
     """The listeners of one runtime, in call order."""
 
-    __slots__ = ("by_phase", "chains", "dispatch", "sanitize", "trajectory", "transforms", "wants")
+    __slots__ = ("by_phase", "chains", "dispatch", "sanitize", "trajectory", "transforms", "wants_end", "wants_mark", "wants_start")
+
+    @property
+    def wants_any(self) -> bool:
+        """Whether there is anybody."""
+        return self.wants_start or self.wants_end or self.wants_mark
 
     def __init__(self, registry: "PluginRegistry", chains: Snapshot) -> None:
         """Snapshot what `registry` holds now; `chains` are the runtime's injectors and sanitizers."""
@@ -35,8 +40,10 @@ class Audience:
         self.transforms = bool(chains or self.sanitize)
         """Whether events change before they are observed."""
         every = bool(self.dispatch or self.trajectory)
-        self.wants = {phase: every or bool(listeners) for phase, listeners in self.by_phase.items()}
-        """Whether anybody wants events of that phase: what nobody wants is neither built nor encoded."""
+        # What nobody wants is neither built nor encoded.
+        self.wants_start = every or bool(self.by_phase["start"])
+        self.wants_end = every or bool(self.by_phase["end"])
+        self.wants_mark = every or bool(self.by_phase[None])
 
 
 def _listeners(registry: "PluginRegistry", hook: str) -> tuple[Listener, ...]:

@@ -2,10 +2,11 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["is_async", "positional_count"]
+__all__ = ["discard", "is_async", "is_awaitable", "loop_runs", "positional_count"]
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -16,6 +17,24 @@ def is_async(function: Callable[..., Any]) -> bool:
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def is_awaitable(value: object) -> bool:
+    """Tell whether `value` must be awaited; at the price of an attribute lookup on its class."""
+    return hasattr(value.__class__, "__await__")
+
+
+def discard(awaitable: object) -> None:
+    """Close an awaitable that nobody will await, so that Python does not warn about it."""
+    close = getattr(awaitable, "close", None) or getattr(awaitable, "cancel", None)
+    if close is not None:
+        close()
+
+
+def loop_runs() -> bool:
+    """Tell whether an asyncio event loop is running in this thread."""
+    asyncio = sys.modules.get("asyncio")  # where nobody has imported it, no loop runs
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def positional_count(function: Callable[..., Any]) -> int | None:

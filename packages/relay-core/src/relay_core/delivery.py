@@ -1,15 +1,12 @@
 """What the delivery thread does with a batch: each event to its audience, listener by listener, then the sinks."""
 
-# The private state of handles is shared by handles, lifecycle and delivery; see handles.py.
-# pyright: reportPrivateUsage=false
-
 from collections.abc import Callable
 from typing import Final
 
 from relay_core.audience import Audience, Listener
 from relay_core.chains import Snapshot
 from relay_core.events import Event, MarkEvent, Record, ScopeEvent, Scrubber, event_from_record
-from relay_core.handles import MarkIdentity, ScopeHandle, set_entry
+from relay_core.handles import MarkIdentity, ScopeHandle, nearest_open, set_entry
 from relay_core.isolation import Isolation
 
 __all__ = ["FEEDBACK_DEPTH", "Delivery", "Item", "Locals"]
@@ -105,6 +102,5 @@ def _enter_origin(identity: object) -> None:
     handle = identity if isinstance(identity, ScopeHandle) else None
     if isinstance(identity, MarkIdentity):
         handle = identity.scope
-    while handle is not None and handle._serial not in handle._open:
-        handle = handle._parent
+    handle = nearest_open(handle)
     set_entry(None if handle is None else (handle, None, None, None))

@@ -29,7 +29,9 @@ __all__ = [
     "current_entry",
     "enter",
     "get_entry",
+    "is_ancestor",
     "leave",
+    "nearest_open",
     "set_entry",
 ]
 
@@ -56,24 +58,17 @@ class ScopeHandle:
     Hashable, equal by uuid. Everything public is read-only and may be read from any thread.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_attributes",
-        "_data",
-        "_identity",
-        "_late",
-        "_local",
-        "_metadata",
-        "_muted",
-        "_name",
-        "_open",
-        "_parent",
-        "_root",
-        "_serial",
-        "_type",
-        "_us",
-        "_uuid",
-    )
+    # Class attributes, not slots: what most scopes never set costs nothing when a handle is made.
+    _attributes: tuple[str, ...] = ()
+    _data: object = None
+    _metadata: bytes | dict[str, Any] | None = None
+    """JSON once somebody listens; until then the caller's own, copied one level deep."""
+    _identity: bytes | None = None
+    """What the end event's profile repeats from the start's."""
+    _late: "_LateFields | None" = None
+    _local: LocalRegistrations | None = None
+    _root: "ScopeHandle | None" = None
+    _muted = False
 
     def __init__(
         self,
@@ -83,6 +78,7 @@ class ScopeHandle:
         open_serials: set[int],
         serial: int,
         uuid: UUID | str,
+        started_us: int,
     ) -> None:
         """Not for users: `scope.push`, `scope.scope` and `scope.start` make handles."""
         self._name = name
@@ -91,20 +87,11 @@ class ScopeHandle:
         self._open = open_serials
         self._serial = serial
         self._uuid = uuid
-        self._us = 0
-        self._attributes: tuple[str, ...] = ()
-        self._data: object = None
-        # JSON bytes once somebody listens; until then the caller's metadata, copied one level deep.
-        self._metadata: bytes | dict[str, Any] | None = None
-        self._identity: bytes | None = None
-        self._late: _LateFields | None = None
-        self._local: LocalRegistrations | None = None
-        if parent is None:
-            self._root: ScopeHandle | None = None
-            self._muted = False
-        else:
+        self._us = started_us
+        if parent is not None:
             self._root = parent._root or parent
-            self._muted = parent._muted
+            if parent._muted:
+                self._muted = True
 
     @property
     def uuid(self) -> str:
@@ -128,6 +115,16 @@ class ScopeHandle:
     def category(self) -> str:
         """The scope type's wire value."""
         return self._type.wire
+
+    @property
+    def started_us(self) -> int:
+        """When it started, in microseconds since the epoch."""
+        return self._us
+
+    @property
+    def serial(self) -> int:
+        """Its number among the scopes of this process, or `ALWAYS_OPEN`."""
+        return self._serial
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -198,11 +195,9 @@ class ScopeHandle:
 class RemoteScope(ScopeHandle):
     """The parent of scopes that another process started; never emitted here, never closed here."""
 
-    __slots__ = ("_remote_root",)
-
     def __init__(self, parent_uuid: str, root_uuid: str, open_serials: set[int]) -> None:
         """Stand for the scope `parent_uuid` of the request `root_uuid`."""
-        super().__init__("remote", ScopeType.Unknown, None, open_serials, ALWAYS_OPEN, parent_uuid)
+        super().__init__("remote", ScopeType.Unknown, None, open_serials, ALWAYS_OPEN, parent_uuid, 0)
         self._remote_root = root_uuid
 
     @property
@@ -309,6 +304,22 @@ def current_entry(open_serials: set[int]) -> Entry | None:
             return entry
         entry = previous
     return None
+
+
+def is_ancestor(candidate: ScopeHandle, handle: ScopeHandle | None) -> bool:
+    """Say whether `candidate` is a proper ancestor of `handle`."""
+    while handle is not None:
+        handle = handle._parent
+        if handle is candidate:
+            return True
+    return False
+
+
+def nearest_open(handle: ScopeHandle | None) -> ScopeHandle | None:
+    """Return `handle`, or its nearest ancestor that is open; None where all have ended."""
+    while handle is not None and handle._serial not in handle._open:
+        handle = handle._parent
+    return handle
 
 
 def enter(handle: ScopeHandle | None, run: ScopeHandle | None) -> Entry:

@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 
 from relay_core.handles import ScopeHandle, enter, leave
-from relay_core.lifecycle import Scopes
+from relay_core.scopes import Scopes
 from relay_core.runtime import default
 
 __all__ = [

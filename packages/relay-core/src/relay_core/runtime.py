@@ -9,24 +9,25 @@ from uuid_utils import uuid7
 
 from relay_core.audience import Audience
 from relay_core.chains import ChainSet
+from relay_core.control import Control, EventMetadata, Guardrails, Intercepts, LlmCalls, ToolCalls
 from relay_core.delivery import Delivery
 from relay_core.dispatcher import Dispatcher, QueueLimits
 from relay_core.events import Record
 from relay_core.handles import MarkIdentity, ScopeHandle
 from relay_core.isolation import Isolation
-from relay_core.lifecycle import Scopes
+from relay_core.scopes import Scopes
 from relay_core.payload import PayloadEncoder, PayloadLimits
 from relay_core.redaction import Redactor
 from relay_core.registry import PluginRegistry
 from relay_core.settings import Settings
 from relay_core.startup import Startup
-from relay_core.statistics import Statistics
+from relay_core.counters import Statistics
 from relay_core.subscriptions import Subscriptions
 from relay_core.timestamps import now
 from relay_core.transform import Transform
 from relay_core.vocabulary import ScopeType
 
-__all__ = ["Relay", "default"]
+__all__ = ["Relay", "default", "statistics"]
 
 _logger = logging.getLogger("relay_core")
 
@@ -69,6 +70,10 @@ class Relay:
         """The plugins."""
         self.subscribers = Subscriptions(self)
         """Registers subscribers and waits for delivery."""
+        self.control = Control(
+            self.scopes, self.chains, first_use=self.ensure_ready, wants=self.wants, suppress=self.suppress
+        )
+        """Managed calls: guardrails, intercepts, and the registries of sanitizers and injectors."""
         self.startup = Startup(self, self.registry, apply=self.apply)
         """Reads settings and discovers plugins, once."""
         self.dispatcher.forked.append(self.scopes.after_fork)
@@ -77,6 +82,31 @@ class Relay:
     def root(self) -> ScopeHandle:
         """The implicit root; as `handle=` it means top level."""
         return self.scopes.root
+
+    @property
+    def tools(self) -> ToolCalls:
+        """Managed tool calls."""
+        return self.control.tools
+
+    @property
+    def llm(self) -> LlmCalls:
+        """Managed LLM calls."""
+        return self.control.llm
+
+    @property
+    def guardrails(self) -> Guardrails:
+        """Registers guardrails and sanitizers."""
+        return self.control.guardrails
+
+    @property
+    def intercepts(self) -> Intercepts:
+        """Registers intercepts."""
+        return self.control.intercepts
+
+    @property
+    def event_metadata(self) -> EventMetadata:
+        """Registers metadata injectors."""
+        return self.control.event_metadata
 
     # First use --------------------------------------------------------------------------------------------------------
 
@@ -155,7 +185,7 @@ class Relay:
     def _refresh(self) -> None:
         """Take new snapshots of who listens, after plugins or chains have changed."""
         audience = Audience(self.registry, self.chains.snapshot)
-        self.scopes.audience = audience if self.settings.enabled and any(audience.wants.values()) else None
+        self.scopes.audience = audience if self.settings.enabled and audience.wants_any else None
         self.scopes.current_runs = tuple(
             (plugin, cast("Callable[[], ScopeHandle | None]", function))
             for plugin, function in self.registry.impls("relay_current_scope")
@@ -187,3 +217,8 @@ class Relay:
 def default() -> Relay:
     """Return the runtime that the module functions speak to."""
     return Relay()
+
+
+def statistics() -> Statistics:
+    """Return what the default runtime has done so far. Cheap enough to scrape; any thread."""
+    return default().statistics()

@@ -1,4 +1,4 @@
-"""Scopes and marks of the default runtime. Each function's documentation is that of `relay_core.lifecycle.Scopes`."""
+"""Scopes and marks of the default runtime. Each function's documentation is that of `relay_core.scopes.Scopes`."""
 
 from typing import Final
 

@@ -11,7 +11,7 @@ from relay_core.handles import Entry, ScopeHandle, enter, leave
 from relay_core.vocabulary import ScopeType
 
 if TYPE_CHECKING:
-    from relay_core.lifecycle import Scopes
+    from relay_core.scopes import Scopes
 
 __all__ = ["ScopeBlock"]
 

@@ -1,0 +1,66 @@
+"""What the scope functions refuse, and in which words. Each check runs before any effect."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import orjson
+
+from relay_core.errors import ScopeError
+from relay_core.handles import ALWAYS_OPEN, ScopeHandle
+from relay_core.timestamps import from_datetime
+from relay_core.vocabulary import LogSeverity, ScopeType
+
+__all__ = ["checked_end", "checked_name", "checked_schema", "checked_severity", "checked_type", "not_endable"]
+
+
+def checked_name(name: object) -> str:
+    """Return `name` as a plain str; TypeError for anything else."""
+    if isinstance(name, str):
+        return str.__str__(name)
+    raise TypeError(f"name must be a str, not {type(name).__name__}")
+
+
+def checked_type(scope_type: object) -> ScopeType:
+    """Return the member that `scope_type` is or names; TypeError for anything else."""
+    if not isinstance(scope_type, str):
+        raise TypeError(f"scope_type must be a ScopeType, not {type(scope_type).__name__}")
+    try:
+        return ScopeType(scope_type)
+    except ValueError:
+        words = ", ".join(member.wire for member in ScopeType)
+        raise TypeError(f"scope_type must be a ScopeType; {scope_type!r} is none of {words}") from None
+
+
+def checked_schema(schema: object) -> bytes:
+    """Return the schema as JSON; ValueError where it lacks a name or a version."""
+    if isinstance(schema, Mapping):
+        name, version = schema.get("name"), schema.get("version")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        if type(name) is str and type(version) is str:
+            return orjson.dumps({"name": name, "version": version})
+    raise ValueError('data_schema must be {"name": str, "version": str}')
+
+
+def checked_severity(severity: str) -> str:
+    """Return the severity's wire value; ValueError for an unknown one."""
+    try:
+        return LogSeverity(severity).wire
+    except ValueError:
+        words = ", ".join(member.wire for member in LogSeverity)
+        raise ValueError(f"severity must be one of {words}, not {severity!r}") from None
+
+
+def checked_end(handle: ScopeHandle, timestamp: datetime) -> int:
+    """Return an explicit end in microseconds; ValueError where it lies before the start."""
+    at = from_datetime(timestamp, "timestamp")
+    if at < handle.started_us:
+        raise ValueError(f"timestamp must not lie before the start of scope {handle.name!r}")
+    return at
+
+
+def not_endable(handle: object) -> Exception:
+    """Return why this handle cannot be ended here."""
+    if not isinstance(handle, ScopeHandle):
+        return TypeError(f"handle must be a ScopeHandle, not {type(handle).__name__}")
+    if handle.serial == ALWAYS_OPEN:
+        return ScopeError("is never closed: it was not opened here", name=handle.name, uuid=handle.uuid)
+    return ScopeError("belongs to another runtime", name=handle.name, uuid=handle.uuid)
