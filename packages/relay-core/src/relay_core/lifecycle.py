@@ -89,15 +89,19 @@ class Lifecycle:
 
     def current(self) -> ScopeHandle | None:
         """Return the current open scope of this context, or None."""
+        return self.innermost(self.current_run() if self.current_runs else None)
+
+    def innermost(self, run: ScopeHandle | None) -> ScopeHandle | None:
+        """Return the scope that user code has open inside of an integration's `run`, else `run` itself.
+
+        For integrations, to find the parent of what starts in `run`. Without a run: the user's current scope. None means
+        top level.
+        """
         entry = current_entry(self._open)
-        handle = None if entry is None else entry[0]
-        if not self.current_runs:
-            return handle
-        run = self.current_run()
+        if entry is None:
+            return run
         # The user's scope is the inner one if it was opened in this run, or in one that this run contains.
-        if run is None or (entry is not None and (entry[2] is run or is_ancestor(run, entry[2]))):
-            return handle
-        return run
+        return entry[0] if run is None or entry[2] is run or is_ancestor(run, entry[2]) else run
 
     def current_run(self) -> ScopeHandle | None:
         """Return the framework's own idea of the current scope, from the first integration that has one."""
@@ -107,7 +111,7 @@ class Lifecycle:
             except Exception as error:  # an integration's trouble may not reach the application
                 self._failed(plugin, "relay_current_scope", error)
                 continue
-            if run is not None and run._serial in self._open:
+            if run is not None and run._open is self._open and run._serial in self._open:
                 return run
         return None
 
