@@ -58,16 +58,17 @@ def _restore(kind: type[RelayError], args: tuple[object, ...], state: dict[str, 
 class ScopeError(RelayError):
     """A scope handle was used in a way that it does not allow; nothing was emitted.
 
-    Raised by `scope.pop` for the implicit root and for a handle of another runtime. Use the handle that `push` gave you.
+    Raised by `scope.pop` for the implicit root and for a handle of another runtime. Use the handle that `push` gave
+    you.
     """
 
     def __init__(self, reason: str, *, name: str, uuid: str) -> None:
         """Say `reason` about the scope.
 
         Args:
-            reason: what is wrong and what to do, as the end of a sentence: "is the implicit root and never closes".
-            name: the scope's name.
-            uuid: the scope's uuid.
+            reason: What is wrong and what to do, as the end of a sentence: "is the implicit root and never closes".
+            name: The scope's name.
+            uuid: The scope's uuid.
         """
         self.reason = reason
         self.name = name
@@ -97,8 +98,8 @@ class RegistrationError(RelayError):
         """Name what is taken.
 
         Args:
-            kind: what was to be registered, as a noun: "subscriber", "tool request intercept".
-            name: the name that is taken.
+            kind: What was to be registered, as a noun: "subscriber", "tool request intercept".
+            name: The name that is taken.
         """
         self.kind = kind
         self.name = name
@@ -116,9 +117,9 @@ class PluginError(RelayError):
         """Say `reason` about the plugin.
 
         Args:
-            reason: what is wrong and how to mend it.
-            plugin: the name that the plugin was to be registered under.
-            hook: the name of the hook in question, or None if it is about the plugin as a whole.
+            reason: What is wrong and how to mend it.
+            plugin: The name that the plugin was to be registered under.
+            hook: The name of the hook in question, or None if it is about the plugin as a whole.
         """
         self.reason = reason
         self.plugin = plugin
@@ -152,8 +153,8 @@ class DiscoveryError(PluginError):
         """List the problems.
 
         Args:
-            problems: one sentence for each problem.
-            plugins: the names of the plugins that have one, at least one.
+            problems: One sentence for each problem.
+            plugins: The names of the plugins that have one, at least one.
         """
         self.problems = tuple(problems)
         self.plugins = tuple(plugins)
@@ -171,10 +172,10 @@ class SettingsError(RelayError):
         """Say `reason` about the setting.
 
         Args:
-            reason: what is wrong: "unknown key", "must be at least 1".
-            key: the setting with dots: "queue.max_events"; None where the whole origin cannot be read.
-            origin: where it was set: a file, "environment RELAY_QUEUE__MAX_EVENTS", "install()".
-            suggestion: the nearest known key, if one is near.
+            reason: What is wrong: "unknown key", "must be at least 1".
+            key: The setting with dots: "queue.max_events"; None where the whole origin cannot be read.
+            origin: Where it was set: a file, "environment RELAY_QUEUE__MAX_EVENTS", "install()".
+            suggestion: The nearest known key, if one is near.
         """
         self.reason = reason
         self.key = key
@@ -195,7 +196,7 @@ class InstallationError(RelayError):
         """Name the settings that would change.
 
         Args:
-            changed: the keys with dots: "queue.max_events".
+            changed: The keys with dots: "queue.max_events".
         """
         self.changed = tuple(changed)
         keys = ", ".join(repr(key) for key in self.changed)
@@ -236,9 +237,9 @@ class AsyncMiddlewareError(RelayError):
         """Name the middleware and the call.
 
         Args:
-            middleware: name of the registration whose function is async.
-            call: the public function that was called: "tools.execute_sync".
-            instead: the function to await instead: "tools.execute".
+            middleware: Name of the registration whose function is async.
+            call: The public function that was called: "tools.execute_sync".
+            instead: The function to await instead: "tools.execute".
         """
         self.middleware = middleware
         self.call = call
@@ -247,14 +248,14 @@ class AsyncMiddlewareError(RelayError):
 
 
 class RunningLoopError(RelayError):
-    """A blocking call was made in a thread whose event loop is running, which would stop that loop; nothing was done."""
+    """A blocking call was made in a thread whose event loop is running, which would stop it; nothing was done."""
 
     def __init__(self, call: str, *, instead: str) -> None:
         """Name the call and its awaitable twin.
 
         Args:
-            call: the public function that was called: "subscribers.flush()".
-            instead: what to await instead: "subscribers.flush_async()".
+            call: The public function that was called: "subscribers.flush()".
+            instead: What to await instead: "subscribers.flush_async()".
         """
         self.call = call
         self.instead = instead

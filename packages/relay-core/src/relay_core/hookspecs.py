@@ -1,4 +1,4 @@
-"""Every extension point of Relay's core, in three sections: lifecycle, observe, integration. Declarations, no behaviour.
+"""Every extension point of Relay's core, in three sections: lifecycle, observe, integration. No behaviour.
 
 Mark a method with `hookimpl` to implement a hook. An implementation takes those of the hook's arguments that it names
 and is a plain function: Relay calls the implementations one by one, so that none of them can stop the next one.
@@ -50,7 +50,7 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 """Marks a function as the declaration of a hook."""
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Marks a method as an implementation. Options that Relay honours: `tryfirst`, `trylast`, `optionalhook`, `specname`."""
+"""Marks a method as an implementation. Relay honours the options `tryfirst`, `trylast`, `optionalhook`, `specname`."""
 
 SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -90,8 +90,9 @@ OBSERVE_HOOKS = frozenset(SECTIONS["observe"])
 def relay_addhooks(manager: PluginRegistry) -> None:
     """A plugin may declare hooks of its own, for other plugins to implement.
 
-    When: before any plugin of the same discovery is registered, so that load order does not matter; for a plugin that is
-    registered by hand, just before its own hooks are checked. In the thread that uses Relay for the first time or registers.
+    When: before any plugin of the same discovery is registered, so that load order does not matter; for a plugin that
+    is registered by hand, just before its own hooks are checked. In the thread that uses Relay for the first time or
+    registers.
     Order: registration order, `tryfirst` and `trylast` do not apply.
     Returns: nothing.
     Raising: the plugin is refused, with the error in the report; `plugins.register` raises `PluginError`.
@@ -106,16 +107,17 @@ def relay_addhooks(manager: PluginRegistry) -> None:
 def relay_configure(context: PluginContext) -> None:
     """A plugin may read its settings and register subscribers, sanitizers, guardrails and intercepts.
 
-    When: at first use of Relay or at `install()`, once all plugins are registered and before any event; on the spot for a
-    plugin that is registered later, before it sees events. In the thread that does so. Emit nothing here.
+    When: at first use of Relay or at `install()`, once all plugins are registered and before any event; on the spot
+    for a plugin that is registered later, before it sees events. In the thread that does so. Emit nothing here.
     Order: registration order; `tryfirst` and `trylast` do not apply.
     Returns: nothing.
-    Raising: the plugin is unregistered and everything it registered through `context` is taken back; at discovery the error
-    goes to the report, `plugins.register` raises it.
+    Raising: the plugin is unregistered and everything it registered through `context` is taken back; at discovery the
+    error goes to the report, `plugins.register` raises it.
 
     Args:
         context: `context.settings(Model)` gives the plugin's own settings as a pydantic model; `context.subscribers`,
-            `context.guardrails`, `context.intercepts` and `context.event_metadata` register what goes away with the plugin.
+            `context.guardrails`, `context.intercepts` and `context.event_metadata` register what goes away with the
+            plugin.
     """
 
 
@@ -123,8 +125,8 @@ def relay_configure(context: PluginContext) -> None:
 def relay_unconfigure() -> None:
     """A plugin goes: it releases what it holds.
 
-    When: once for each `relay_configure`, when the plugin is unregistered or at `uninstall()`; after the events that were
-    emitted before have been delivered (bounded), and before what it registered through `context` is taken back.
+    When: once for each `relay_configure`, when the plugin is unregistered or at `uninstall()`; after the events that
+    were emitted before have been delivered (bounded), and before what it registered through `context` is taken back.
     In the thread that unregisters. The plugin may be configured again afterwards.
     Order: at `uninstall()` the reverse of the registration order.
     Returns: nothing.
@@ -136,14 +138,14 @@ def relay_unconfigure() -> None:
 def relay_flush(timeout: float) -> None:
     """A plugin with a buffer of its own writes out what it has been given so far.
 
-    When: at `subscribers.flush()` and `flush_async()`, after the events emitted before have been delivered. On the delivery
-    thread, or in the calling thread where no delivery thread can run.
+    When: at `subscribers.flush()` and `flush_async()`, after the events emitted before have been delivered. On the
+    delivery thread, or in the calling thread where no delivery thread can run.
     Order: `tryfirst`, registration order, `trylast`.
     Returns: nothing.
     Raising: is logged and counted under the plugin's name; the other plugins are still flushed.
 
     Args:
-        timeout: seconds that are left of the caller's timeout, at least 0. Return by then; nobody interrupts.
+        timeout: Seconds that are left of the caller's timeout, at least 0. Return by then; nobody interrupts.
     """
 
 
@@ -151,18 +153,19 @@ def relay_flush(timeout: float) -> None:
 def relay_shutdown(timeout: float) -> None:
     """The process ends: a plugin writes out what it has and closes what it holds.
 
-    When: once, at the exit of the interpreter or of a `multiprocessing` child, after the queue has been drained. Events that
-    are emitted later are still delivered, one at a time, by the thread that emits them. In the exiting thread.
+    When: once, at the exit of the interpreter or of a `multiprocessing` child, after the queue has been drained.
+    Events that are emitted later are still delivered, one at a time, by the thread that emits them. In the exiting
+    thread.
     Order: `tryfirst`, registration order, `trylast`.
     Returns: nothing.
     Raising: is logged and counted under the plugin's name; the other plugins are still shut down.
 
     Args:
-        timeout: seconds that are left until the exit deadline, at least 0. Return by then; nobody interrupts.
+        timeout: Seconds that are left until the exit deadline, at least 0. Return by then; nobody interrupts.
     """
 
 
-# --- Observe: events, after the fact, on the delivery thread -----------------------------------------------------------
+# --- Observe: events, after the fact, on the delivery thread ---------------------------------------------------------
 
 
 @hookspec
@@ -173,11 +176,11 @@ def relay_sanitize(event: ScopeEvent | MarkEvent) -> ScopeEvent | MarkEvent | No
     emission order.
     Order: `tryfirst`, registration order, `trylast`; each plugin gets what the one before returned.
     Returns: `event.replace(data=..., metadata=..., category_profile=...)`, or None to leave the event as it is.
-    Raising, or returning anything else: fails closed. The event goes on without `data`, `metadata` and
-    `category_profile`; the error is logged and counted under the plugin's name.
+    Raising: fails closed, as does returning anything else. The event goes on without what it recorded of the
+    application; the error is logged and counted under the plugin's name.
 
     Args:
-        event: immutable; what its accessors return is a copy of the plugin's own.
+        event: Immutable; what its accessors return is a copy of the plugin's own.
     """
 
 
@@ -191,7 +194,7 @@ def relay_scope_start(event: ScopeEvent) -> None:
     Raising: is logged once per minute and counted under the plugin's name; the other plugins still get the event.
 
     Args:
-        event: the start event; `event.data` is the scope's input.
+        event: The start event; `event.data` is the scope's input.
     """
 
 
@@ -199,14 +202,15 @@ def relay_scope_start(event: ScopeEvent) -> None:
 def relay_scope_end(event: ScopeEvent) -> None:
     """A scope has ended, with an outcome.
 
-    When: for each end event, after the sanitizers. On the delivery thread, in emission order. Scopes end in any order; a child
-    may end after its parent.
+    When: for each end event, after the sanitizers. On the delivery thread, in emission order. Scopes end in any order;
+    a child may end after its parent.
     Order: `tryfirst`, registration order, `trylast`.
     Returns: nothing.
     Raising: is logged once per minute and counted under the plugin's name; the other plugins still get the event.
 
     Args:
-        event: the end event; it has the uuid of its start event, `event.data` is the output, `event.outcome` says how it ended.
+        event: The end event; it has the uuid of its start event, `event.data` is the output, `event.outcome` says how
+            it ended.
     """
 
 
@@ -220,7 +224,7 @@ def relay_mark(event: MarkEvent) -> None:
     Raising: is logged once per minute and counted under the plugin's name; the other plugins still get the event.
 
     Args:
-        event: the mark; `event.data` is its payload.
+        event: The mark; `event.data` is its payload.
     """
 
 
@@ -228,15 +232,16 @@ def relay_mark(event: MarkEvent) -> None:
 def relay_dispatch(events: tuple[ScopeEvent | MarkEvent, ...]) -> None:
     """A batch of events is ready: for sinks, which write many at once.
 
-    When: whenever the delivery thread has taken a batch from the queue, after the sanitizers and after the hooks for single
-    events. On the delivery thread; batches and the events in them are in emission order, and no event is in two batches.
+    When: whenever the delivery thread has taken a batch from the queue, after the sanitizers and after the hooks for
+    single events. On the delivery thread; batches and the events in them are in emission order, and no event is in two
+    batches.
     Order: `tryfirst`, registration order, `trylast`.
     Returns: nothing.
-    Raising: is logged once per minute and counted under the plugin's name; the batch is not offered again; the other plugins
-    still get it.
+    Raising: is logged once per minute and counted under the plugin's name; the batch is not offered again; the other
+    plugins still get it.
 
     Args:
-        events: at least one event. Keep what you need; `event.to_json_bytes()` costs no encoding.
+        events: At least one event. Keep what you need; `event.to_json_bytes()` costs no encoding.
     """
 
 
@@ -244,18 +249,18 @@ def relay_dispatch(events: tuple[ScopeEvent | MarkEvent, ...]) -> None:
 def relay_trajectory(trajectory: Trajectory) -> None:
     """A root scope has closed: all of its events, as a tree.
 
-    When: once per root, when it and everything under it has ended; later events of the same root come in a follow-up. On the
-    delivery thread, after the last event was delivered. Built only where a plugin implements this hook.
+    When: once per root, when it and everything under it has ended; later events of the same root come in a follow-up.
+    On the delivery thread, after the last event was delivered. Built only where a plugin implements this hook.
     Order: `tryfirst`, registration order, `trylast`.
     Returns: nothing.
     Raising: is logged once per minute and counted under the plugin's name; the other plugins still get the trajectory.
 
     Args:
-        trajectory: the ordered events and the tree of scopes; says so where a limit has cut it.
+        trajectory: The ordered events and the tree of scopes; says so where a limit has cut it.
     """
 
 
-# --- Integration: a framework's package answers the core's questions ---------------------------------------------------
+# --- Integration: a framework's package answers the core's questions -------------------------------------------------
 
 
 @hookspec
@@ -266,7 +271,8 @@ def relay_instrument() -> None:
     An integration that is registered after `install()` is instrumented on the spot.
     Order: `tryfirst`, registration order, `trylast`.
     Returns: nothing.
-    Raising: is logged and counted under the plugin's name and stands in the report; the other plugins are still instrumented.
+    Raising: is logged and counted under the plugin's name and stands in the report; the other plugins are still
+    instrumented.
     """
 
 
@@ -274,8 +280,8 @@ def relay_instrument() -> None:
 def relay_uninstrument() -> None:
     """An integration takes itself out of its framework again.
 
-    When: at `uninstall()` and when an instrumented plugin is unregistered, before `relay_unconfigure`. Runs that are under
-    way keep their scopes. In the thread that calls `uninstall()`.
+    When: at `uninstall()` and when an instrumented plugin is unregistered, before `relay_unconfigure`. Runs that are
+    under way keep their scopes. In the thread that calls `uninstall()`.
     Order: at `uninstall()` `tryfirst`, registration order, `trylast`.
     Returns: nothing.
     Raising: is logged and counted under the plugin's name; the other plugins are still taken out.
@@ -283,19 +289,20 @@ def relay_uninstrument() -> None:
 
 
 @hookspec(firstresult=True)
-def relay_payload_encoder(type: type) -> Callable[[object], object] | None:  # noqa: A002 - the argument's public name
+def relay_payload_encoder(type: type) -> Callable[[object], object] | None:
     """A plugin may say how the values of a type are recorded.
 
-    When: once per type that JSON does not know, at the first value of that type, and again after plugins have changed. In the
-    emitting thread: be quick, import nothing, emit nothing.
+    When: once per type that JSON does not know, at the first value of that type, and again after plugins have changed.
+    In the emitting thread: be quick, import nothing, emit nothing.
     Order: `tryfirst`, registration order, `trylast`; the first answer that is not None wins, the rest is not asked.
-    Returns: a function that turns a value of this type into what JSON knows, or into values that are encoded in turn; or None
-    for "not mine". The function runs in emitting threads, several at a time; it may neither consume nor keep the value.
-    Raising: is logged and counted under the plugin's name, and the next plugin is asked. Where the returned function raises,
-    `{"$error": "package.Class"}` is recorded in place of the value.
+    Returns: a function that turns a value of this type into what JSON knows, or into values that are encoded in turn;
+    or None for "not mine". The function runs in emitting threads, several at a time; it may neither consume nor keep
+    the value.
+    Raising: is logged and counted under the plugin's name, and the next plugin is asked. Where the returned function
+    raises, `{"$error": "package.Class"}` is recorded in place of the value.
 
     Args:
-        type: the exact class of the value.
+        type: The exact class of the value.
     """
 
 
@@ -303,10 +310,10 @@ def relay_payload_encoder(type: type) -> Callable[[object], object] | None:  # n
 def relay_current_scope() -> ScopeHandle | None:
     """An integration may know which scope the framework is in right now.
 
-    When: whenever the current scope is asked for: `scope.get_handle()`, and `push` or `event` without a handle. In the asking
-    thread or task: a lookup, nothing more; emit nothing.
+    When: whenever the current scope is asked for: `scope.get_handle()`, and `push` or `event` without a handle. In the
+    asking thread or task: a lookup, nothing more; emit nothing.
     Order: `tryfirst`, registration order, `trylast`; the first answer that is not None wins, the rest is not asked.
-    Returns: the open scope of the framework's active run, or None for "no run of mine". A scope that user code opened inside
-    of that run is still the inner one.
+    Returns: the open scope of the framework's active run, or None for "no run of mine". A scope that user code opened
+    inside of that run is still the inner one.
     Raising: is logged and counted under the plugin's name, and the next plugin is asked.
     """
