@@ -4,10 +4,10 @@ Runs on the delivery thread, one event at a time. Injectors come first, add keys
 closed: what one of them governs is cleared when it fails, and its chain stops. The application is not touched.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypedDict, TypeVar
 
+from relay_core.callables import discard, is_awaitable
 from relay_core.chains import Entry, Kind, Snapshot, merged
 from relay_core.events import Event, ScopeEvent
 from relay_core.json_values import is_array, is_mapping, is_object
@@ -134,9 +134,8 @@ def _without_payload(event: ScopeEvent) -> ScopeEvent:
 
 def _plain_result(result: Any) -> Any:
     """Refuse an awaitable: there is no loop on the delivery thread."""
-    if inspect.isawaitable(result):
-        if inspect.iscoroutine(result):
-            result.close()
+    if is_awaitable(result):
+        discard(result)
         raise TypeError("sanitizers and injectors are sync functions; this one returned an awaitable")
     return result
 

@@ -1,0 +1,211 @@
+"""The stages of a managed LLM call, up to the call itself, which may give one response or a stream."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from relay_core.chains import Entry, Kind
+from relay_core.codecs import AnnotatedLLMRequest, LlmCodec, LLMRequest, LlmResponseCodec
+from relay_core.control.copies import detached_request, shallow_request, taken_request
+from relay_core.control.guard import refusal
+from relay_core.control.headers import recordable
+from relay_core.control.host import Host
+from relay_core.control.marks import emit_pending
+from relay_core.control.pacing import Pace
+from relay_core.control.results import LlmExecutionContext, LLMRequestInterceptOutcome, PendingMarkSpec
+from relay_core.control.scopes import ManagedScope
+from relay_core.control.wrap import Layer, around
+from relay_core.errors import GuardrailRejected
+from relay_core.handles import ScopeHandle
+from relay_core.json_values import same_json
+from relay_core.vocabulary import Attributes, ScopeType
+
+__all__ = ["LLM_STAGES", "LlmCall", "LlmLayer", "LlmPipeline"]
+
+LLM_STAGES = (Kind.LLM_CONDITIONAL_EXECUTION, Kind.LLM_REQUEST, Kind.LLM_EXECUTION)
+"""The chains that a call goes through, in order."""
+
+
+def _no_call(request: LLMRequest) -> Any:
+    raise NotImplementedError("this call only runs guardrails or request intercepts")
+
+
+@dataclass(slots=True)
+class LlmCall:
+    """One call on its way through the stages."""
+
+    name: str
+    request: LLMRequest
+    parent: ScopeHandle
+    function: Callable[[LLMRequest], Any] = _no_call
+    attributes: Attributes | None = None
+    data: object = None
+    metadata: Mapping[str, Any] | None = None
+    model_name: str | None = None
+    codec: LlmCodec | None = None
+    response_codec: LlmResponseCodec | None = None
+    view: AnnotatedLLMRequest | None = None
+    """The last view that an intercept edited, for whoever runs the intercepts alone."""
+    marks: list[PendingMarkSpec] = field(default_factory=list[PendingMarkSpec])
+
+
+class LlmPipeline:
+    """Runs LLM calls through the chains. Each stage takes its snapshot when it starts."""
+
+    __slots__ = ("_host",)
+
+    def __init__(self, host: Host) -> None:
+        """Serve the runtime `host`."""
+        self._host = host
+
+    async def execute(self, call: LlmCall, pace: Pace) -> Any:
+        """Run every stage of a call that gives one response.
+
+        Raises:
+            GuardrailRejected: A guardrail refused; a mark says so.
+            BaseException: What the call, a guardrail or an intercept raised.
+        """
+        request = await self.admitted(call, pace)
+        chain = self._host.middleware.chain(Kind.LLM_EXECUTION, call.parent, pace)
+        handle = self.start(call, request, call.attributes)
+        emit_pending(self._host, handle, call.marks)
+        with ManagedScope(self._host.scopes, handle) as managed:
+            response = await around(LlmLayer(call, pace), pace, chain, request)
+        managed.finish(response, category_profile=self.end_profile(call.response_codec, response))
+        return response
+
+    async def admitted(self, call: LlmCall, pace: Pace) -> LLMRequest:
+        """Ask the guardrails, then run the request intercepts.
+
+        Raises:
+            GuardrailRejected: A guardrail refused; a mark says so.
+        """
+        reason = await self.refusal(call, pace)
+        if reason is not None:
+            told = {"rejected": True, "rejection_reason": reason}
+            self._host.scopes.event(call.name, handle=call.parent, data=told, metadata=call.metadata)
+            raise GuardrailRejected(reason)
+        return await self.rewritten(call, pace)
+
+    async def refusal(self, call: LlmCall, pace: Pace) -> str | None:
+        """Ask the guardrails; return the reason of the first one that refuses."""
+        return await refusal(
+            self._host.scopes,
+            pace,
+            self._host.middleware.chain(Kind.LLM_CONDITIONAL_EXECUTION, call.parent, pace),
+            lambda: (detached_request(call.request),),
+            parent=call.parent,
+            subject={"kind": "llm_conditional_execution"},
+            metadata=call.metadata,
+        )
+
+    async def rewritten(self, call: LlmCall, pace: Pace) -> LLMRequest:
+        """Return the request after the request intercepts."""
+        request = call.request
+        for entry in self._host.middleware.chain(Kind.LLM_REQUEST, call.parent, pace):
+            given = shallow_request(request)
+            view = None if call.codec is None else call.codec.decode(request)
+            outcome = _outcome(await pace.settle(entry.function(call.name, given, view), entry.name), entry)
+            call.marks.extend(outcome.pending_marks)
+            call.view = view = outcome.annotated_request or view
+            new = taken_request(outcome.request, given, request)
+            if call.codec is not None and view is not None:
+                new = _with_view(call.codec, view, new, request, entry)
+            request = new
+            if entry.break_chain:
+                break
+        return request
+
+    def start(self, call: LlmCall, request: LLMRequest, attributes: Attributes | None) -> ScopeHandle:
+        """Start the call's scope with the final request."""
+        return self._host.scopes.start(
+            call.name,
+            ScopeType.Llm,
+            handle=call.parent,
+            attributes=attributes,
+            data=call.data,
+            metadata=call.metadata,
+            input={"headers": recordable(request.headers), "content": request.content},
+            category_profile=self.start_profile(call.model_name, call.codec, request),
+        )
+
+    def start_profile(
+        self, model_name: str | None, codec: LlmCodec | None, request: LLMRequest
+    ) -> dict[str, Any] | None:
+        """Return the profile of the start event: the model's name, and the normalized request if anybody gets it."""
+        profile: dict[str, Any] = {} if model_name is None else {"model_name": model_name}
+        if codec is not None and self._host.wants(ScopeType.Llm):
+            try:
+                profile["annotated_request"] = codec.decode(request).to_dict()
+            except Exception as error:  # for observation only: the call goes on
+                self._host.suppress(error, "the request codec")
+        return profile or None
+
+    def end_profile(self, codec: LlmResponseCodec | None, response: Any) -> dict[str, Any] | None:
+        """Return what the end event's profile adds: the normalized response, if anybody gets it."""
+        if codec is None or response is None or not self._host.wants(ScopeType.Llm):
+            return None
+        try:
+            return {"annotated_response": codec.decode_response(response).to_dict()}
+        except Exception as error:  # for observation only
+            self._host.suppress(error, "the response codec")
+            return None
+
+
+class LlmLayer(Layer):
+    """Execution intercepts around an LLM call, or around what makes a stream."""
+
+    __slots__ = ("_call", "_pace")
+
+    def __init__(self, call: LlmCall, pace: Pace) -> None:
+        """Serve one call."""
+        self._call = call
+        self._pace = pace
+
+    def context(self, argument: LLMRequest) -> LlmExecutionContext:
+        """Return the call's context with this request."""
+        call = self._call
+        return LlmExecutionContext(
+            call.name, shallow_request(argument), call.model_name, call.codec, call.response_codec
+        )
+
+    def passed_on(self, argument: Any, context: LlmExecutionContext, original: LLMRequest) -> LLMRequest:
+        """Return the request that `next` was called with.
+
+        Raises:
+            TypeError: It is no request.
+        """
+        if not isinstance(argument, LLMRequest):
+            raise TypeError(f"next must be called with an LLMRequest, not {type(argument).__name__}")
+        return taken_request(argument, context.request, original)
+
+    def outcome(self, answer: Any) -> Any:
+        """Return the answer: a response is whatever it is."""
+        return answer
+
+    async def call(self, argument: LLMRequest) -> Any:
+        """Make the provider's call."""
+        return await self._pace.settle(self._call.function(argument), self._call.name)
+
+
+def _outcome(answer: Any, entry: Entry) -> LLMRequestInterceptOutcome:
+    outcome = LLMRequestInterceptOutcome(answer) if isinstance(answer, LLMRequest) else answer
+    if isinstance(outcome, LLMRequestInterceptOutcome) and isinstance(outcome.request, LLMRequest):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return outcome
+    raise TypeError(
+        f"LLM request intercept {entry.name!r} must return an LLMRequest or an LLMRequestInterceptOutcome, "
+        f"not {type(answer).__name__}"
+    )
+
+
+def _with_view(
+    codec: LlmCodec, view: AnnotatedLLMRequest, new: LLMRequest, old: LLMRequest, entry: Entry
+) -> LLMRequest:
+    """Return `new` with the edits that an intercept made in its view of `old`."""
+    if new.content is old.content or same_json(new.content, old.content):
+        return codec.encode(view, new)
+    if same_json(codec.encode(view, old).content, old.content):
+        return new
+    raise ValueError(
+        f"LLM request intercept {entry.name!r} changed both the request's content and the annotated view; change one"
+    )
