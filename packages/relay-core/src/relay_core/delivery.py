@@ -67,16 +67,18 @@ class Delivery:
         """Build the event and hand it to everyone who observes single events."""
         phase = record[1]
         event: Event = event_from_record(MarkEvent if phase is None else ScopeEvent, record, self.scrubber)
-        _enter_origin(record[0])
+        listeners = () if audience is None else audience.by_phase[phase]
+        if listeners or local is not None:
+            _enter_origin(record[0])
         if local is not None or (audience is not None and audience.transforms):
             event = self._transform(event, audience, local)
         if audience is not None:
-            self._tell(audience.by_phase[phase], event)
+            self._tell(listeners, event)
             if audience.trajectory:
                 self._collect(event, audience)
         if local is not None:
-            for _, listeners in local:
-                self._tell(listeners, event)
+            for _, own in local:
+                self._tell(own, event)
         return event
 
     def _tell(self, listeners: tuple[Listener, ...], event: Event) -> None:

@@ -1,7 +1,8 @@
 """Turns one decoded ATOF object back into an event: lenient where the format allows, clear where it does not."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -31,7 +32,8 @@ _KNOWN = frozenset(
 )
 
 
-class _StoredIdentity(NamedTuple):
+@dataclass(slots=True)
+class _StoredIdentity:
     """The identity of an event that was read; see `relay_core.events.Identity`."""
 
     name: str
@@ -40,6 +42,7 @@ class _StoredIdentity(NamedTuple):
     root_uuid: str | None
     attributes: tuple[str, ...]
     category: str | None
+    wire: tuple[bytes, bytes] | None = None
 
 
 def event_from_dict(fields: Mapping[str, Any]) -> ScopeEvent | MarkEvent:

@@ -16,11 +16,18 @@ __all__ = ["Event", "Identity", "MarkEvent", "Record", "ScopeEvent", "Scrubber",
 
 NULL: Final = b"null"
 
+_HEAD_START: Final = b'{"kind":"scope","scope_category":"start",'
+_HEAD_END: Final = b'{"kind":"scope","scope_category":"end",'
+_HEAD_MARK: Final = b'{"kind":"mark",'
+
 _UNSET: Final[Any] = object()
 
 
 class Identity(Protocol):
     """Who an event is about: what the start and the end of a scope have in common."""
+
+    wire: tuple[bytes, bytes] | None
+    """Text that the identity's events share, kept here by the first of them."""
 
     @property
     def name(self) -> str: ...
@@ -170,22 +177,16 @@ class Event:
         """Return the event as one line of UTF-8 JSON; the payload's bytes are spliced in, not encoded again."""
         raise NotImplementedError
 
-    def _line(self, kind: str, attributes: bytes) -> bytes:
-        """Join the wire keys in the order of the format."""
+    def _line(self, head: bytes) -> bytes:
+        """Join the wire keys in the order of the format; what is the same on both events of a scope is made once."""
         identity, _, at, data, schema, metadata, profile, extra = self._scrubbed()
-        head = (
-            f'{{"kind":{kind},"atof_version":"{ATOF_VERSION}","uuid":"{identity.uuid}",'
-            f'"parent_uuid":{_quoted(identity.parent_uuid)},"propagation_root_uuid":{_quoted(identity.root_uuid)},'
-            f'"timestamp":"{format_timestamp(at)}","name":'
-        )
+        ids, labels = identity.wire or _wire(identity, self._record[1] is not None)
         return b"".join(
             (
-                head.encode(),
-                _text(identity.name),
-                attributes,
-                b',"category":',
-                orjson.dumps(identity.category),
-                b',"category_profile":',
+                head,
+                ids,
+                format_timestamp(at).encode(),
+                labels,
                 profile or NULL,
                 b',"data":',
                 data or NULL,
@@ -193,7 +194,7 @@ class Event:
                 schema or NULL,
                 b',"metadata":',
                 metadata or NULL,
-                _tail(extra),
+                b"," + extra[1:] if extra else b"}",
             )
         )
 
@@ -204,16 +205,11 @@ class Event:
         if scrubber is None:
             return record
         identity, phase, at, data, schema, metadata, profile, extra = record
-        record = (
-            identity,
-            phase,
-            at,
-            data and scrubber.redact(data),
-            schema,
-            metadata and scrubber.redact(metadata),
-            profile and scrubber.redact(profile),
-            extra,
-        )
+        clean_data = data and scrubber.redact(data)
+        clean_metadata = metadata and scrubber.redact(metadata)
+        clean_profile = profile and scrubber.redact(profile)
+        if clean_data is not data or clean_metadata is not metadata or clean_profile is not profile:
+            record = (identity, phase, at, clean_data, schema, clean_metadata, clean_profile, extra)
         # Two threads may both do this: the results are equal, and the record is stored before the scrubber goes.
         self._record = record
         self._scrubber = None
@@ -281,9 +277,7 @@ class ScopeEvent(Event):
 
     def to_json_bytes(self) -> bytes:
         """Return the event as one line of UTF-8 JSON; the payload's bytes are spliced in, not encoded again."""
-        attributes = self._record[0].attributes
-        flags = orjson.dumps(attributes) if attributes else b"[]"
-        return self._line(f'"scope","scope_category":"{self._record[1]}"', b',"attributes":' + flags)
+        return self._line(_HEAD_START if self._record[1] == "start" else _HEAD_END)
 
 
 @final
@@ -304,7 +298,7 @@ class MarkEvent(Event):
 
     def to_json_bytes(self) -> bytes:
         """Return the event as one line of UTF-8 JSON; the payload's bytes are spliced in, not encoded again."""
-        return self._line('"mark"', b"")
+        return self._line(_HEAD_MARK)
 
 
 E = TypeVar("E", bound=Event)
@@ -333,9 +327,19 @@ def _text(name: str) -> bytes:
         return orjson.dumps(name.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
-def _tail(extra: bytes | None) -> bytes:
-    """Close the object, after the unknown keys that a reader kept."""
-    return b"," + extra[1:] if extra else b"}"
+def _wire(identity: Identity, is_scope: bool) -> tuple[bytes, bytes]:
+    """Make the parts of the line that the events of one identity share: before the timestamp, and after it."""
+    uuid, parent, root = identity.uuid, identity.parent_uuid, identity.root_uuid
+    ids = (
+        f'"atof_version":"{ATOF_VERSION}","uuid":"{uuid}","parent_uuid":{_quoted(parent)},'
+        f'"propagation_root_uuid":{_quoted(root)},"timestamp":"'
+    )
+    attributes = identity.attributes
+    flags = b',"attributes":%b' % (orjson.dumps(attributes) if attributes else b"[]") if is_scope else b""
+    category = orjson.dumps(identity.category)
+    labels = b'","name":%b%b,"category":%b,"category_profile":' % (_text(identity.name), flags, category)
+    identity.wire = ids.encode(), labels
+    return identity.wire
 
 
 def _plain(value: object) -> bytes | None:

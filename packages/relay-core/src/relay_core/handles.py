@@ -69,6 +69,8 @@ class ScopeHandle:
     _local: LocalRegistrations | None = None
     _root: "ScopeHandle | None" = None
     _muted = False
+    wire: tuple[bytes, bytes] | None = None
+    """What `relay_core.events` keeps here: the text that both events of the scope share."""
 
     def __init__(
         self,
@@ -209,7 +211,7 @@ class RemoteScope(ScopeHandle):
 class MarkIdentity:
     """Who a mark event is about; see `relay_core.events.Identity`."""
 
-    __slots__ = ("_category", "_name", "_scope", "_uuid")
+    __slots__ = ("_category", "_name", "_scope", "_uuid", "wire")
 
     def __init__(self, name: str, scope: ScopeHandle | None, uuid: UUID | str, category: str | None = None) -> None:
         """Identify the mark `name` under `scope`."""
@@ -217,6 +219,7 @@ class MarkIdentity:
         self._scope = scope
         self._uuid = uuid
         self._category = category
+        self.wire: tuple[bytes, bytes] | None = None
 
     @property
     def name(self) -> str:

@@ -15,14 +15,15 @@ _last_second: tuple[int, str] = (0, "1970-01-01T00:00:00")
 def format_timestamp(microseconds: int) -> str:
     """Return ``microseconds`` since the epoch as ``2026-03-01T12:34:56.123456Z``."""
     global _last_second
-    second, fraction = divmod(microseconds, 1_000_000)
+    second = microseconds // 1_000_000
     known, text = _last_second
     if known != second:
         text = to_datetime(second * 1_000_000).strftime("%Y-%m-%dT%H:%M:%S")
         # Years before 1000: strftime("%Y") does not pad on every platform.
         text = text.rjust(19, "0")
         _last_second = (second, text)
-    return f"{text}.{fraction:06d}Z"
+    # Seven digits less the first: half the cost of a padded format.
+    return f"{text}.{str(microseconds - second * 1_000_000 + 1_000_000)[1:]}Z"
 
 
 def parse_timestamp(text: str) -> int:
