@@ -1,1 +1,43 @@
-"""Relay for LangChain: callbacks and middleware become scopes."""
+"""Relay for LangChain: callbacks become scopes.
+
+    handler      LangChain's hooks, guarded            instrument   the same without a handler in user code
+    recorder     what starts and ends, with payloads   registry     when a scope closes
+    parentage    whose child a run is                  current      which run user code is in
+    messages, model_request, model_response, usage, projections, metadata     what is recorded
+    classify     what a run is                         hookspecs    where plugins may know better
+    runs         what plugins see of a run             plugin       what Relay finds
+
+Importing this package imports no framework; using a name of it does.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from relay_langchain.handler import RelayCallbackHandler
+    from relay_langchain.instrument import not_instrumented
+    from relay_langchain.runs import Run, RunInfo
+
+__all__ = ["RelayCallbackHandler", "Run", "RunInfo", "not_instrumented"]
+
+_HOMES = {
+    "RelayCallbackHandler": "relay_langchain.handler",
+    "Run": "relay_langchain.runs",
+    "RunInfo": "relay_langchain.runs",
+    "not_instrumented": "relay_langchain.instrument",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

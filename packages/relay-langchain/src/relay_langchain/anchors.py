@@ -1,0 +1,62 @@
+"""How a run is found to be over although its framework reports no end: its id was collected, or its task is done.
+
+LangChain's run manager holds the id of its run, so nobody can report an end once that id is gone. Where somebody else
+keeps the id, the cancellation of the task that made the call tells the same for calls that cannot outlive their task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from relay_langchain.runs import Run
+
+__all__ = ["IdAnchor", "TaskAnchors"]
+
+
+class IdAnchor(weakref.ref[UUID]):
+    """A weak reference to a run's id that knows the run's key when the id is gone."""
+
+    __slots__ = ("key",)
+
+    key: int
+
+    def __new__(cls, run_id: UUID, callback: Callable[[IdAnchor], None]) -> IdAnchor:
+        """Watch `run_id`; `callback` runs in whichever thread drops it last, maybe inside the garbage collector."""
+        anchor = super().__new__(cls, run_id, callback)
+        anchor.key = run_id.int
+        return anchor
+
+
+class TaskAnchors:
+    """Which runs were started in which asyncio task, as long as both live."""
+
+    def __init__(self, cancelled: Callable[[set[int]], None]) -> None:
+        """Report with `cancelled` the keys of the runs that a cancelled task leaves behind, in the task's thread."""
+        self._cancelled = cancelled
+        self._runs: weakref.WeakKeyDictionary[asyncio.Task[Any], set[int]] = weakref.WeakKeyDictionary()
+
+    def add(self, run: Run) -> None:
+        """Tie `run` to the task that runs now, if there is one."""
+        loop = asyncio._get_running_loop()  # get_running_loop raises, for each sync call
+        if loop is None:
+            return
+        task = asyncio.current_task(loop)
+        if task is None:
+            return
+        runs = self._runs.get(task)
+        if runs is None:
+            runs = self._runs[task] = set()
+            task.add_done_callback(self._done)
+        runs.add(run.key)
+        run.task_runs = runs
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        runs = self._runs.pop(task, None)
+        # Only a cancelled one tells: LangChain also reports starts in little tasks of their own, which end at once.
+        if runs and task.cancelled():
+            self._cancelled(runs)
