@@ -96,8 +96,12 @@ class RequestMapping:
 
     def _params(self, new: AnnotatedLLMRequest, old: AnnotatedLLMRequest, content: object) -> dict[str, Any]:
         body: Mapping[str, Any] = content if is_object(content) else {}
-        changed = _changed(new.params, old.params)
-        return {self._key(name, body) if name in self.params else name: value for name, value in changed.items()}
+        edits: dict[str, Any] = {}
+        for name, value in _changed(new.params, old.params).items():
+            keys = self.params.get(name, (name,))
+            edits |= {key: _ABSENT for key in keys if key in body}  # its other names would contradict the new value
+            edits[self._key(name, body) if name in self.params else name] = value
+        return edits
 
     def _key(self, name: str, body: Mapping[str, Any]) -> str:
         keys = self.params[name]
