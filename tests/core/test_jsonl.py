@@ -19,6 +19,7 @@ from relay_core.errors import EventFormatError
 from relay_core.event_reader import event_from_dict
 from relay_core.events import MarkEvent, ScopeEvent
 from relay_core.jsonl import JsonlSink, Problem, read
+from relay_core.runtime import Relay
 
 
 def mark(name: str = "m", **fields: Any) -> ScopeEvent | MarkEvent:
@@ -281,6 +282,27 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     )
 
     assert done.stdout.splitlines() == [str([*map(str, range(10)), "last"]), "True 1 0"]
+
+
+def test_a_runtime_counts_reports_once_and_goes_on(
+    tmp_path: Path, no_settings: Path, impatient: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Behind a runtime a failing file is counted under the plugin's name, logged once, and never seen by the caller."""
+    path, heal = blocked_directory(tmp_path)
+    relay = Relay()
+    relay.registry.register(JsonlSink(path), name="jsonl")
+    for name in ("a", "b"):
+        with relay.scopes.scope(name):
+            assert not relay.subscribers.flush(5.0)
+    assert relay.statistics().failed["jsonl"] >= 4
+    assert len([record for record in caplog.records if "jsonl" in record.getMessage()]) == 1
+
+    heal()
+    assert relay.subscribers.flush(5.0)
+    relay.shutdown()
+
+    assert names(path) == ["a", "a", "b", "b"]
+    assert jsonl.validate(path) == []
 
 
 # --- Processes -------------------------------------------------------------------------------------------------------
