@@ -48,7 +48,7 @@ class Chat(BaseChatModel):
         answer = self.answers[self.calls % len(self.answers)]
         self.calls += 1
         if isinstance(answer, BaseException):
-            raise answer
+            raise type(answer)(*answer.args)  # a new one: an exception that is kept would keep LangChain's frames
         message = AIMessage(answer) if isinstance(answer, str) else answer.model_copy()
         if self.usage is not None:
             message.usage_metadata = self.usage
@@ -84,7 +84,7 @@ class StreamingChat(Chat):
     def _chunks(self) -> Iterator[ChatGenerationChunk]:
         for index, word in enumerate(self.words):
             if isinstance(word, BaseException):
-                raise word
+                raise type(word)(*word.args)
             last = index == len(self.words) - 1
             message = AIMessageChunk(
                 word,

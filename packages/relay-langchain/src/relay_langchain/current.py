@@ -68,4 +68,6 @@ def current_scope(relay: Relay) -> ScopeHandle | None:
     if not runs.open_runs:
         return None
     run = innermost_open(runs.find(configured_run_id()), runs.find_key(noted_body()))
-    return None if run is None else run.handle
+    if run is None or run.handle is relay.scopes.root:  # a hidden run at top level
+        return None
+    return run.handle
