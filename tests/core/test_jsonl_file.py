@@ -87,6 +87,19 @@ def test_a_torn_last_line_is_ended_first(tmp_path: Path) -> None:
     assert (tmp_path / "run.jsonl").read_bytes() == b'old\n{"tor\nnew\n'
 
 
+def test_a_line_that_another_process_tore_is_ended_first(tmp_path: Path) -> None:
+    """What a process that was killed left in a shared file does not swallow the next line of the others."""
+    file = make(tmp_path / "run.jsonl")
+    write(file, b"1")
+    with (tmp_path / "run.jsonl").open("ab") as other:
+        other.write(b'2\n{"tor')
+
+    write(file, b"3")
+    write(file, b"4")
+
+    assert (tmp_path / "run.jsonl").read_bytes() == b'1\n2\n{"tor\n3\n4\n'
+
+
 def test_overwrite_empties_the_file_once(tmp_path: Path) -> None:
     """Mode overwrite empties the file at the first line, and not again after it was closed."""
     (tmp_path / "run.jsonl").write_bytes(b"old\n")

@@ -81,8 +81,8 @@ class LineFile:
             OSError: The lines that are left in the list could not be written. What was written of the first of them,
                 if anything, stays in the file as a torn line.
         """
-        if self._descriptor is not None and self._is_gone():
-            self.close()
+        if self._descriptor is not None:
+            self._look()
         if self._descriptor is None:
             self._open()
         while lines:
@@ -135,22 +135,28 @@ class LineFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, _FLAGS | (os.O_TRUNC if self._overwrite else 0), FILE_MODE)
         self._descriptor, self.path, self._overwrite = descriptor, path, False
-        status = os.fstat(descriptor)
-        self._inode = (status.st_dev, status.st_ino)
-        self._size = status.st_size
-        self._regular = stat.S_ISREG(status.st_mode)
-        self._torn = self._regular and status.st_size > 0 and not _ends_with_newline(path)
+        self._measure(path, os.fstat(descriptor))
 
-    def _is_gone(self) -> bool:
-        """Whether the file was moved or deleted: what is written to it then, nobody finds."""
+    def _look(self) -> None:
+        """See what others did to the file since the last call: moved it, deleted it, or left a torn line in it."""
         assert self.path is not None
         try:
             status = os.stat(self.path)  # noqa: PTH116 - once per batch: no Path call on top
         except (FileNotFoundError, NotADirectoryError):
-            return True
+            self.close()
+            return
         except OSError:  # nobody may look, but the descriptor still writes
-            return False
-        return (status.st_dev, status.st_ino) != self._inode
+            return
+        if (status.st_dev, status.st_ino) != self._inode:
+            self.close()  # what is written to it, nobody finds
+        elif status.st_size != self._size:
+            self._measure(self.path, status)
+
+    def _measure(self, path: Path, status: os.stat_result) -> None:
+        self._inode = (status.st_dev, status.st_ino)
+        self._regular = stat.S_ISREG(status.st_mode)
+        self._size = status.st_size
+        self._torn = self._regular and status.st_size > 0 and not _ends_with_newline(path)
 
     # Rotation ---------------------------------------------------------------------------------------------------------
 
