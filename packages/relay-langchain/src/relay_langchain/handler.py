@@ -94,7 +94,7 @@ class RelayCallbackHandler(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
-        run_type: str | None = None,
+        run_type: str | None = ABSENT,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:

@@ -1,4 +1,4 @@
-"""The hooks that relay-langchain declares: what a run is, how its error counts, and what a handler must derive from.
+"""The hooks that relay-langchain declares: what a run is, how it ends, and what a handler must derive from.
 
 A package that understands a framework on top of LangChain, as relay-langgraph does, implements them. Declarations, no
 behaviour; this module imports no framework.
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from relay_core.vocabulary import Outcome
     from relay_langchain.runs import Run, RunInfo
 
-__all__ = ["relay_classify_error", "relay_classify_run", "relay_handler_bases"]
+__all__ = ["relay_classify_error", "relay_classify_run", "relay_handler_bases", "relay_run_ends"]
 
 
 @hookspec(firstresult=True)
@@ -47,6 +47,21 @@ def relay_classify_error(run: Run, error: BaseException) -> Outcome | None:
     Args:
         run: the run; `run.handle.set_metadata(...)` adds to its end event.
         error: not to be kept, nor its traceback: that would keep the framework's generators alive.
+    """
+
+
+@hookspec
+def relay_run_ends(run: Run) -> None:
+    """A chain ends without an error about which a plugin has noted something: the plugin may add to its end.
+
+    When: once per such run (`run.notes` was used), before its end event, in the thread or task that reports it. Be
+    quick; emit nothing, except marks on its scope and on scopes inside of it.
+    Order: `tryfirst`, registration order, `trylast`.
+    Returns: nothing.
+    Raising: is logged and counted under the plugin's name; the run ends all the same.
+
+    Args:
+        run: the run; `run.outcome = ...` and `run.handle.set_metadata(...)` take effect on its end event.
     """
 
 

@@ -78,7 +78,8 @@ class Recorder:
 
     def chain_start(self, run: Run, run_id: UUID, inputs: object, run_type: str | None) -> None:
         """Start a chain's scope."""
-        if run_type is not None:
+        run.typed = run_type is not ABSENT
+        if run.typed and run_type is not None:
             run.run_type = run_type
             run.scope_type = scope_type_of("chain", run_type)
         elif is_agent(run.metadata, run.parent):
@@ -154,6 +155,9 @@ class Recorder:
                 category_profile=profile,
             )
         self._runs.add(run, run_id)
+        if info is not None and info.marks:
+            for mark, data in info.marks:
+                scopes.event(mark, handle=run.handle, data=data)
 
     def _classified(self, run: Run, inputs: object) -> RunInfo | None:
         """Ask the plugins what this run is."""
@@ -175,6 +179,8 @@ class Recorder:
 
     def chain_end(self, run: Run, outputs: object, inputs: object) -> None:
         """End a chain that did not fail."""
+        if run.noted is not None:
+            self._relay.registry.call("relay_run_ends", run)
         ending = Ending(run.outcome or Outcome.OK, output=outputs, metadata=self._late_inputs(run, inputs))
         self._runs.finish(run, ending)
 

@@ -31,6 +31,8 @@ class RunInfo:
     """Entries for the scope's metadata; they win over the run's own."""
     omit: Collection[str] = ()
     """Keys of the run's metadata that are not recorded, because `metadata` says it better."""
+    marks: Collection[tuple[str, object]] = ()
+    """Marks to emit on the scope as soon as it has started: name and payload."""
     hidden: bool | None = None
     """True leaves the run out; its children get the run's parent. None leaves it to the tag ``langsmith:hidden``."""
 
@@ -61,6 +63,8 @@ class Run:
     """The handler that reported it first."""
     run_type: str | None = None
     """LangChain's own word for some chains: ``prompt``, ``parser``, ``llm``; else None."""
+    typed: bool = False
+    """Whether LangChain passed such a word, None included: its own runnables mostly do, a graph's functions do not."""
     inputs: object = None
     """What it was given: only while `relay_classify_run` is asked, then None."""
     handle: ScopeHandle | None = None
@@ -73,6 +77,8 @@ class Run:
     """A plugin may set how a normal end counts, such as ``interrupted``; None is ``ok``."""
     tool_call_id: str | None = None
     """The id of the model's call that a tool answers."""
+    noted: dict[str, Any] | None = None
+    """`notes`, or None where nobody has noted anything."""
 
     # The registry's and the recorder's own book-keeping.
     children: dict[Run, None] = field(default_factory=dict)  # pyright: ignore[reportUnknownVariableType]
@@ -86,7 +92,6 @@ class Run:
     started_ns: int = 0
     error_type: str | None = None
     last_event: tuple[int, int, str] | None = None
-    noted: dict[str, Any] | None = None
 
     @property
     def run_id(self) -> UUID:
