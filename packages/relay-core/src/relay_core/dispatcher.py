@@ -450,11 +450,15 @@ class Dispatcher:
         return finished
 
     def _drain_here(self) -> None:
-        """Deliver in this thread; a nested or concurrent emission leaves its event to whoever is at it."""
-        while (self._queue or self._passing) and self._turn.acquire(blocking=False):
+        """Deliver in this thread; a nested or concurrent emission leaves its event to whoever is at it.
+
+        Bounded: threads that emit without end must not keep the process from ending.
+        """
+        until = time.monotonic() + self.exit_timeout
+        while (self._queue or self._passing) and time.monotonic() < until and self._turn.acquire(blocking=False):
             outer, self._thread = self._thread, _thread.get_ident()
             try:
-                while self._deliver_batch():
+                while self._deliver_batch() and time.monotonic() < until:
                     pass
             finally:
                 self._thread = outer
