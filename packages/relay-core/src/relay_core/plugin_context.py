@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, ValidationError
 
 from relay_core.errors import SettingsError
 from relay_core.settings import Settings, section_name
 from relay_core.wording import error_text, nearest
 
-__all__ = ["PluginContext", "PluginHost"]
+if TYPE_CHECKING:
+    from relay_core.control.registrars import EventMetadata, Guardrails, Intercepts
+    from relay_core.runtime import Relay
+    from relay_core.subscriptions import Subscriptions
+
+__all__ = ["PluginContext"]
 
 _log = logging.getLogger(__name__)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-class PluginHost(Protocol):
-    """What a runtime offers to plugins: objects whose `register*` methods have a `deregister*` twin."""
-
-    @property
-    def subscribers(self) -> Any:
-        """`register(name, callback)`."""
-        ...
-
-    @property
-    def guardrails(self) -> Any:
-        """`register_tool_conditional_execution(name, priority, fn)` and its siblings."""
-        ...
-
-    @property
-    def intercepts(self) -> Any:
-        """`register_tool_request(name, priority, fn)` and its siblings."""
-        ...
-
-    @property
-    def event_metadata(self) -> Any:
-        """`register_injector(name, priority, fn)`."""
-        ...
+_Undo = dict[tuple[object, ...], Callable[[], object]]
 
 
 class PluginContext:
     """One plugin's door to the runtime that it is registered with. May be kept until `relay_unconfigure`."""
 
-    def __init__(self, name: str, runtime: PluginHost, settings: Settings, origins: Mapping[str, str]) -> None:
+    def __init__(self, name: str, runtime: Relay, settings: Settings, origins: Mapping[str, str]) -> None:
         """Not for plugins: Relay makes the context.
 
         Args:
@@ -60,7 +45,7 @@ class PluginContext:
         self._runtime = runtime
         self._settings = settings
         self._origins = origins
-        self._undo: dict[tuple[int, str, str], Callable[[], object]] = {}
+        self._undo: _Undo = {}
 
     @property
     def name(self) -> str:
@@ -68,29 +53,29 @@ class PluginContext:
         return self._name
 
     @property
-    def runtime(self) -> PluginHost:
+    def runtime(self) -> Relay:
         """The runtime that the plugin is registered with. What is registered there directly outlives the plugin."""
         return self._runtime
 
     @property
-    def subscribers(self) -> Any:
+    def subscribers(self) -> Subscriptions:
         """As `relay_core.subscribers`; what is registered here goes away with the plugin."""
-        return _Recorder(self._runtime.subscribers, self._undo)
+        return cast("Subscriptions", _Recorder(self._runtime.subscribers, self._undo))
 
     @property
-    def guardrails(self) -> Any:
+    def guardrails(self) -> Guardrails:
         """As `relay_core.guardrails`; what is registered here goes away with the plugin."""
-        return _Recorder(self._runtime.guardrails, self._undo)
+        return cast("Guardrails", _Recorder(self._runtime.guardrails, self._undo))
 
     @property
-    def intercepts(self) -> Any:
+    def intercepts(self) -> Intercepts:
         """As `relay_core.intercepts`; what is registered here goes away with the plugin."""
-        return _Recorder(self._runtime.intercepts, self._undo)
+        return cast("Intercepts", _Recorder(self._runtime.intercepts, self._undo))
 
     @property
-    def event_metadata(self) -> Any:
+    def event_metadata(self) -> EventMetadata:
         """As `relay_core.event_metadata`; what is registered here goes away with the plugin."""
-        return _Recorder(self._runtime.event_metadata, self._undo)
+        return cast("EventMetadata", _Recorder(self._runtime.event_metadata, self._undo))
 
     def settings(self, model: type[_Model]) -> _Model:
         """Return the plugin's own settings, from `[tool.relay.plugins.NAME]` and `RELAY_PLUGINS__NAME__KEY`.
@@ -129,17 +114,17 @@ class PluginContext:
     def undo(self) -> None:
         """Take back what was registered through this context, last one first. Never raises. Relay calls it."""
         while self._undo:
-            (_, method, name), take_back = self._undo.popitem()
+            key, take_back = self._undo.popitem()
             try:
                 take_back()
             except Exception as error:
-                _log.warning("plugin %r: %s(%r) failed: %s", self._name, method, name, error_text(error))
+                _log.warning("plugin %r: %s failed: %s", self._name, key, error_text(error))
 
 
 class _Recorder:
-    """A stand-in for one of the runtime's registries that remembers how to take each registration back."""
+    """Stands in for one of the runtime's registries and remembers how to take each registration back."""
 
-    def __init__(self, target: Any, undo: dict[tuple[int, str, str], Callable[[], object]]) -> None:
+    def __init__(self, target: object, undo: _Undo) -> None:
         self._target = target
         self._undo = undo
 
@@ -152,24 +137,37 @@ class _Recorder:
         return method
 
     def _remembering(self, register: Callable[..., object], twin: str) -> Callable[..., object]:
-        def call(name: str, *arguments: object, **options: object) -> object:
-            result = register(name, *arguments, **options)
-            take_back = getattr(self._target, twin)
-            self._undo[id(self._target), twin, name] = lambda: take_back(name)
+        take_back: Callable[..., object] = getattr(self._target, twin)
+
+        def call(*arguments: object, **options: object) -> object:
+            result = register(*arguments, **options)
+            given = inspect.signature(register).bind(*arguments, **options).arguments
+            keys = [given[name] for name in inspect.signature(take_back).parameters]
+            self._undo[twin, *keys] = lambda: take_back(*keys)
             return result
 
         return call
 
-    def _forgetting(self, deregister: Callable[[str], object], twin: str) -> Callable[[str], object]:
-        def call(name: str) -> object:
-            self._undo.pop((id(self._target), twin, name), None)
-            return deregister(name)
+    def _forgetting(self, deregister: Callable[..., object], twin: str) -> Callable[..., object]:
+        def call(*arguments: object, **options: object) -> object:
+            given = inspect.signature(deregister).bind(*arguments, **options).arguments
+            self._undo.pop((twin, *given.values()), None)
+            return deregister(*arguments, **options)
 
         return call
 
 
 def _keys(model: type[BaseModel]) -> set[str]:
-    return set(model.model_fields) | {field.alias for field in model.model_fields.values() if field.alias}
+    config = model.model_config
+    by_name = config.get("populate_by_name") or config.get("validate_by_name")
+    keys: set[str] = set()
+    for name, field in model.model_fields.items():
+        alias = field.validation_alias or field.alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        keys |= {str(it.path[0]) if isinstance(it, AliasPath) else it for it in choices if it is not None}
+        if by_name or alias is None:
+            keys.add(name)
+    return keys
 
 
 def _decoded(value: object) -> object:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from relay_core.discovery import FoundPlugin, find_plugins
 from relay_core.errors import DiscoveryError, InstallationError, RelayError
 from relay_core.installation_report import InstallationReport, make_report
-from relay_core.plugin_context import PluginContext, PluginHost
+from relay_core.plugin_context import PluginContext
 from relay_core.registry import PluginRegistry
 from relay_core.settings import Settings
 from relay_core.settings_sources import ARGUMENTS, LoadedSettings, flat, load_settings
 
 if TYPE_CHECKING:
     from relay_core.installation import Installation
+    from relay_core.runtime import Relay
 
 __all__ = ["Startup"]
 
@@ -31,7 +32,7 @@ PATIENCE_SECONDS = 10.0
 class Startup:
     """Takes one runtime from "made" to "ready" and back. Every method may be called from any thread."""
 
-    def __init__(self, host: PluginHost, registry: PluginRegistry, *, apply: Callable[[Settings], None]) -> None:
+    def __init__(self, host: Relay, registry: PluginRegistry, *, apply: Callable[[Settings], None]) -> None:
         """Read nothing yet.
 
         Args:
