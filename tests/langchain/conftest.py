@@ -14,7 +14,7 @@ def recording() -> Iterator[Recording]:
     yield recording
     suppressed = recording.relay.statistics().suppressed_errors
     recording.relay.shutdown(1.0)
-    assert suppressed == 0
+    assert suppressed == 0 or recording.suppressed_is_fine
 
 
 @pytest.fixture(params=[True, False], ids=["gc", "nogc"])

@@ -184,6 +184,7 @@ class Recording:
     def __init__(self) -> None:
         self.relay = Relay()
         self._events: list[ScopeEvent | MarkEvent] = []
+        self.suppressed_is_fine = False
         self.relay.subscribers.register("recording", self._events.append)
 
     def handler(self) -> RelayCallbackHandler:
@@ -262,6 +263,10 @@ class Recording:
         for _ in range(400):  # up to two seconds
             if self.open_runs:
                 await asyncio.sleep(0.005)
+
+    def expect_suppressed(self) -> None:
+        """Errors of our own are what this test is about."""
+        self.suppressed_is_fine = True
 
     def clear(self) -> None:
         assert _flushed(self.relay)

@@ -58,7 +58,7 @@ def athen(probe: Probe, name: str) -> RunnableLambda[Any, Any]:
 
 
 def test_functions(recording: Recording, probe: Probe, seen: list[str | None]) -> None:
-    """A function is in its own scope, also in a batch, in parallel branches and in nested calls; outside there is none."""
+    """A function is in its own scope, also in a batch and in parallel branches; outside there is none."""
     probe()
     then(probe, "f").invoke(0, recording.config)
     probe()
@@ -327,7 +327,7 @@ async def test_in_a_run_that_was_cancelled(recording: Recording) -> None:
 def test_hidden_runs(recording: Recording, probe: Probe, seen: list[str | None]) -> None:
     """In the body of a hidden run the scope around it is current."""
     hidden = then(probe, "hidden").with_config(tags=["langsmith:hidden"])
-    RunnableLambda(lambda x: hidden.invoke(x), name="f").invoke(0, recording.config)
+    RunnableLambda(hidden.invoke, name="f").invoke(0, recording.config)
     hidden.invoke(0, recording.config)
 
     assert ["f", None] == seen

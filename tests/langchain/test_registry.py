@@ -37,6 +37,12 @@ class Gate:
         await self.opened.wait()
 
 
+async def exceed(limit: asyncio.Timeout) -> None:
+    """Let the time of `limit` run out."""
+    limit.reschedule(asyncio.get_running_loop().time())
+    await asyncio.Event().wait()
+
+
 def echo(name: str) -> RunnableLambda[Any, Any]:
     """Return a function that returns what it is given."""
     return RunnableLambda(lambda x: x, name=name)
@@ -99,9 +105,13 @@ def test_a_stream_that_is_dropped(recording: Recording) -> None:
 
 def test_a_consumer_that_raises(recording: Recording) -> None:
     """A stream whose consumer raises closes, and the error is the consumer's own."""
-    with pytest.raises(KeyError):
+
+    def consume() -> None:
         for _ in lcel().stream("x", recording.config):
             raise KeyError
+
+    with pytest.raises(KeyError):
+        consume()
 
     recording.assert_complete()
 
@@ -171,7 +181,7 @@ def test_a_generator_that_is_closed(recording: Recording) -> None:
 def test_a_stream_pulled_from_several_threads(recording: Recording) -> None:
     """A stream that is pulled and closed from different threads makes one complete tree."""
     stream: Any = lcel().stream("x", recording.config)
-    for step in (lambda: next(stream), lambda: next(stream), lambda: stream.close()):
+    for step in (lambda: next(stream), lambda: next(stream), stream.close):
         thread = threading.Thread(target=step)
         thread.start()
         thread.join()
@@ -357,10 +367,9 @@ async def test_a_cancelled_sequence(recording: Recording) -> None:
 @pytest.mark.anyio
 async def test_a_timeout(recording: Recording) -> None:
     """A sequence that runs out of time is cancelled."""
-    gate = Gate()
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await (echo("pre") | Chat(abody=gate.wait)).ainvoke("x", recording.config)
+        async with asyncio.timeout(None) as limit:
+            await (echo("pre") | Chat(abody=lambda: exceed(limit))).ainvoke("x", recording.config)
     await recording.settle()
 
     assert "RunnableSequence!cancelled{pre Chat!cancelled}" == recording.tree
@@ -370,10 +379,9 @@ async def test_a_timeout(recording: Recording) -> None:
 @pytest.mark.anyio
 async def test_a_model_that_runs_out_of_time(recording: Recording) -> None:
     """A lone model that runs out of time is cancelled, once the exception is gone."""
-    gate = Gate()
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await Chat(abody=gate.wait).ainvoke("x", recording.config)
+        async with asyncio.timeout(None) as limit:
+            await Chat(abody=lambda: exceed(limit)).ainvoke("x", recording.config)
     await recording.settle()
 
     assert "Chat!cancelled" == recording.tree
@@ -383,12 +391,11 @@ async def test_a_model_that_runs_out_of_time(recording: Recording) -> None:
 @pytest.mark.anyio
 async def test_a_timeout_that_user_code_handles(recording: Recording) -> None:
     """A model that runs out of time inside a function that goes on is cancelled, and the function is fine."""
-    gate = Gate()
 
     async def body(x: Any) -> Any:
         try:
-            async with asyncio.timeout(0.01):
-                return await Chat(abody=gate.wait).ainvoke("x")
+            async with asyncio.timeout(None) as limit:
+                return await Chat(abody=lambda: exceed(limit)).ainvoke("x")
         except TimeoutError:
             return x
 
@@ -497,7 +504,7 @@ async def test_a_swallowed_cancellation(recording: Recording) -> None:
 
 @pytest.mark.anyio
 async def test_a_thread_that_survives_cancellation(recording: Recording) -> None:
-    """A sync function's thread outlives its cancelled run; what it starts then is recorded as late, under no dead scope."""
+    """A sync function's thread outlives its cancelled run; what it starts then is late, and under no dead scope."""
     started, go, done = threading.Event(), threading.Event(), threading.Event()
 
     def stubborn(x: Any) -> Any:
@@ -595,11 +602,9 @@ def test_exits(recording: Recording, error: BaseException, outcome: str, where: 
         "completion": Dying(),
     }
 
+    run, inputs = (work[where].batch, ["x", "y"]) if where == "batch" else (work[where].invoke, "x")
     with pytest.raises(type(error)):
-        if where == "batch":
-            work[where].batch(["x", "y"], recording.config)
-        else:
-            work[where].invoke("x", recording.config)
+        run(inputs, recording.config)
 
     assert {outcome} == {root.end.outcome for root in recording.roots if root.end}
     recording.assert_complete()

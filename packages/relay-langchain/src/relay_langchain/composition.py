@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from langchain_core.callbacks import BaseCallbackHandler
+
 __all__ = ["composed"]
 
 T = TypeVar("T")
@@ -16,11 +18,13 @@ def composed(handler: type[T], bases: Iterable[object]) -> type[T]:
     """Return a class derived from `handler` first and then from `bases`; `handler` itself without any.
 
     Raises:
-        TypeError: The classes cannot be combined.
+        TypeError: The classes cannot be combined, or one is no handler.
     """
     missing: list[type[Any]] = []
     for base in bases:
-        if isinstance(base, type) and not issubclass(handler, base) and base not in missing:
+        if not isinstance(base, type) or not issubclass(base, BaseCallbackHandler):
+            raise TypeError(f"a handler can only derive from handlers, not from {base!r}")
+        if not issubclass(handler, base) and base not in missing:
             missing.append(base)
     if not missing:
         return handler

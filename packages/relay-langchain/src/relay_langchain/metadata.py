@@ -47,8 +47,8 @@ def start_metadata(
         found["langchain.tags"] = tags
     if metadata:
         for key in _SESSION_KEYS:
-            if key in metadata:
-                found["session.id"] = metadata[key]
+            if (session := metadata.get(key)) is not None:
+                found["session.id"] = str(session)
                 break
         found |= {key: value for key, value in metadata.items() if key not in _CONSUMED and key not in omit}
     return found
