@@ -9,10 +9,12 @@ import pytest
 from relay_core.callables import discard, is_async, is_awaitable, loop_runs, positional_count
 
 
-async def asynchronous(one: object, two: object) -> None: ...
+async def asynchronous(one: object, two: object) -> None:
+    """Do nothing, asynchronously."""
 
 
-def synchronous(one: object, two: object, *, three: object = None) -> None: ...
+def synchronous(one: object, two: object, *, three: object = None) -> None:
+    """Do nothing."""
 
 
 class AsyncCallable:

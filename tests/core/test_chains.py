@@ -12,13 +12,16 @@ from relay_core.errors import RegistrationError
 KIND = Kind.TOOL_REQUEST
 
 
-def nothing(*_: object) -> None: ...
+def nothing(*_: object) -> None:
+    """Do nothing."""
 
 
-async def nothing_async(*_: object) -> None: ...
+async def nothing_async(*_: object) -> None:
+    """Do nothing, asynchronously."""
 
 
 def names(*sets: ChainSet, kind: Kind = KIND) -> list[str]:
+    """Return the names of the merged chain, in order."""
     return [entry.name for entry in merged(kind, [chains.snapshot for chains in sets])]
 
 

@@ -42,6 +42,7 @@ requests = anything | known
 
 
 def full_request() -> dict[str, Any]:
+    """Return a request with something of everything."""
     return {
         "model": "claude-5",
         "max_tokens": 100,
@@ -69,6 +70,7 @@ def full_request() -> dict[str, Any]:
 
 
 def full_response() -> dict[str, Any]:
+    """Return a response with something of everything."""
     return {
         "id": "r1",
         "type": "message",
@@ -93,6 +95,7 @@ def full_response() -> dict[str, Any]:
 
 
 def edited(edit: Any) -> dict[str, Any]:
+    """Return the content after an intercept's edit of the view."""
     request = LLMRequest({}, full_request())
     view = CODEC.decode(request)
     edit(view)

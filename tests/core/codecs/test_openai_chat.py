@@ -25,6 +25,7 @@ requests = anything | st.dictionaries(keys | st.text(max_size=8), anything)
 
 
 def full_request() -> dict[str, Any]:
+    """Return a request with something of everything."""
     return {
         "model": "gpt-5",
         "messages": [
@@ -48,6 +49,7 @@ def full_request() -> dict[str, Any]:
 
 
 def full_response() -> dict[str, Any]:
+    """Return a response with something of everything."""
     return {
         "id": "r1",
         "object": "chat.completion",
@@ -80,6 +82,7 @@ def full_response() -> dict[str, Any]:
 
 
 def edited(edit: Any, content: Any = None) -> Any:
+    """Return the content after an intercept's edit of the view."""
     request = LLMRequest({"h": "1"}, full_request() if content is None else content)
     view = CODEC.decode(request)
     edit(view)

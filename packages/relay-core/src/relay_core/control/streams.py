@@ -81,7 +81,10 @@ class LlmStream:
             raise
         except BaseException as error:
             self._finish(outcome_of(error), error)
-            await self._close_source()
+            try:
+                await self._close_source()
+            except Exception as second:  # the consumer gets the first one
+                self._host.suppress(second, "closing a stream that failed")
             raise
         return chunk
 
