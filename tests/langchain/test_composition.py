@@ -17,7 +17,7 @@ from relay_langchain.composition import composed
 class Lifecycle(BaseCallbackHandler):
     """A class that some framework delivers more events to."""
 
-    def on_interrupt(self, event: Any) -> str:
+    def on_signal(self, event: Any) -> str:
         return f"seen {event}"
 
 
@@ -47,7 +47,7 @@ def test_a_handler_with_a_plugins_base(recording: Recording) -> None:
     assert isinstance(first, Lifecycle)
     assert isinstance(first, RelayCallbackHandler)
     assert type(first) is type(second)
-    assert "seen 1" == first.on_interrupt(1)
+    assert "seen 1" == first.on_signal(1)
     assert "RelayCallbackHandler" == type(first).__name__
 
 
@@ -55,14 +55,14 @@ def test_a_users_subclass(recording: Recording) -> None:
     """A subclass of the user's own is composed too, and comes first."""
 
     class Mine(RelayCallbackHandler):
-        def on_interrupt(self, event: Any) -> str:
+        def on_signal(self, event: Any) -> str:
             return "mine"
 
     recording.relay.registry.register(Demanding())
     handler: Any = Mine(runtime=recording.relay)
 
     assert isinstance(handler, Lifecycle)
-    assert "mine" == handler.on_interrupt(1)
+    assert "mine" == handler.on_signal(1)
 
 
 def test_what_cannot_be_combined(recording: Recording) -> None:

@@ -849,3 +849,77 @@ def test_events_of_both_ends_agree(recording: Recording) -> None:
         assert isinstance(node.end, ScopeEvent)
         for field in ("name", "category", "attributes", "parent_uuid", "root_uuid"):
             assert getattr(node.start, field) == getattr(node.end, field)
+
+
+def test_trace_policy(recording: Recording) -> None:
+    """LangGraph's policy for what is recorded of a node holds, sync and async; the node gets the real thing."""
+    import asyncio
+
+    from langgraph.graph import END, START, StateGraph
+    from langgraph.types import TracePolicy, omit_payload
+
+    seen: list[Any] = []
+
+    def node(state: dict[str, Any]) -> dict[str, Any]:
+        seen.append(state["secret"])
+        return {"secret": "hush-2"}
+
+    builder: Any = StateGraph(dict)
+    builder.add_node(
+        "n", node, trace_policy=TracePolicy(process_inputs=omit_payload, process_outputs=lambda _: {"shown": 1})
+    )
+    builder.add_edge(START, "n")
+    builder.add_edge("n", END)
+    graph = builder.compile()
+    graph.invoke({"secret": "hush"}, recording.config)
+    asyncio.run(graph.ainvoke({"secret": "hush"}, recording.config))
+
+    assert ["hush", "hush"] == seen
+    for recorded in recording.nodes("n"):
+        assert recorded.end is not None
+        assert ({}, {"shown": 1}) == (recorded.start.data, recorded.end.data)
+    recording.assert_complete()
+
+
+class Hostile:
+    """A value that resists: its repr, str, copy, pickle and hash raise."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("hostile")
+
+    __str__ = __repr__
+    __hash__ = None  # type: ignore[assignment]
+
+    def __copy__(self) -> Any:
+        raise RuntimeError("hostile")
+
+    __deepcopy__ = __reduce__ = __copy__  # type: ignore[assignment]
+
+
+def test_hostile_state(recording: Recording) -> None:
+    """Whatever is in the state, every scope is there and closed, and the application gets its own objects back."""
+
+    def numbers() -> Any:
+        yield from "abc"
+
+    generator = numbers()
+    cycle: dict[str, Any] = {}
+    cycle["self"] = cycle
+    state: dict[Any, Any] = {
+        "object": Hostile(),
+        "lock": threading.Lock(),
+        "generator": generator,
+        "cycle": cycle,
+        "surrogate": "\ud800",
+        "huge": 10**400,
+        "nan": float("nan"),
+        ("tuple", 1): b"\x00\xff",
+        "message": HumanMessage("\udfff"),
+    }
+
+    result = (echo("a") | echo("b")).invoke(state, {**recording.config, "metadata": {"odd": Hostile()}})
+
+    assert result is state
+    assert ["a", "b", "c"] == list(generator)
+    assert "RunnableSequence{a b}" == recording.tree
+    recording.assert_complete()

@@ -135,3 +135,30 @@ def test_what_a_plugin_may_do_with_a_run(recording: Recording) -> None:
     assert {"plugin.seen": True} == run.notes
     assert runs.find(run.run_id, runtime=recording.relay) is None
     assert "inner" in repr(run)
+
+
+def test_marks_and_run_ends(recording: Recording) -> None:
+    """A plugin may mark a scope as it starts, and add to the end of a run that it has noted something on."""
+
+    class Plugin:
+        @hookimpl
+        def relay_classify_run(self, run: Run) -> RunInfo | None:
+            if run.name != "f":
+                return None
+            run.notes["plugin.n"] = 1
+            return RunInfo(marks=[("Began", {"n": 1})])
+
+        @hookimpl
+        def relay_run_ends(self, run: Run) -> None:
+            assert run.handle is not None
+            run.handle.set_metadata(ended=run.notes["plugin.n"])
+            run.outcome = Outcome.DRAINED
+
+    recording.relay.registry.register(Plugin())
+    (RunnableLambda(lambda x: x, name="f") | RunnableLambda(lambda x: x, name="g")).invoke(0, recording.config)
+
+    node = recording.node("f")
+    assert node.end is not None
+    assert [("Began", {"n": 1})] == [(mark.name, mark.data) for mark in node.marks]
+    assert 1 == (node.end.metadata or {})["ended"]
+    assert "RunnableSequence{f!drained g}" == recording.tree

@@ -15,7 +15,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from relay_langchain.messages import message_projection
+from relay_langchain.messages import chat_messages, message_projection
 
 
 def project(message: BaseMessage) -> Any:
@@ -115,6 +115,15 @@ def test_what_providers_put_beside_the_content() -> None:
         "reasoning_content": "hm",
         "audio": {"id": "a"},
     } == project(AIMessage("", additional_kwargs=extras))
+
+
+def test_a_conversation() -> None:
+    """A conversation is the list of its messages; what is no LangChain message stays as it is."""
+    plain = {"role": "user", "content": "plain"}
+
+    assert [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}, plain] == chat_messages(
+        [HumanMessage("hi"), AIMessage("yes"), plain]
+    )
 
 
 def test_other_classes_are_not_messages() -> None:

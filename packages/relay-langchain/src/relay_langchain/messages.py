@@ -4,7 +4,7 @@ A message is a pydantic model: reading its ``__dict__`` costs a tenth of what ``
 does.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -19,7 +19,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-__all__ = ["assistant_message", "message_projection", "tool_calls"]
+__all__ = ["assistant_message", "chat_messages", "message_projection", "tool_calls"]
 
 Projection = Callable[[Any], Any]
 
@@ -35,6 +35,20 @@ def message_projection(kind: type) -> Projection | None:
         if issubclass(kind, base):
             return projection
     return _other_message
+
+
+def chat_messages(messages: Iterable[Any]) -> list[Any]:
+    """Return a conversation in OpenAI's shape; what is no LangChain message stays as it is."""
+    projected: list[Any] = []
+    for message in messages:
+        kind = type(message)
+        projection = _by_class.get(kind)
+        if projection is None:
+            if len(_by_class) >= _MAX_CLASSES:
+                _by_class.clear()
+            projection = _by_class[kind] = message_projection(kind) or _as_it_is
+        projected.append(projection(message))
+    return projected
 
 
 def assistant_message(message: BaseMessage) -> dict[str, Any]:
@@ -120,6 +134,14 @@ def _other_message(message: BaseMessage) -> dict[str, Any]:
     fields = message.__dict__
     return _common(str(fields.get("type") or "unknown"), fields)
 
+
+def _as_it_is(message: Any) -> Any:
+    return message
+
+
+_by_class: Final[dict[type, Projection]] = {}
+_MAX_CLASSES: Final = 256
+"""How many message classes are remembered: an application may make some on the fly."""
 
 _PROJECTIONS: Final[tuple[tuple[type[BaseMessage], Projection], ...]] = (
     (AIMessage, assistant_message),

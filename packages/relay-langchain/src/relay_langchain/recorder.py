@@ -18,6 +18,7 @@ from relay_core.outcomes import type_name
 from relay_core.vocabulary import LLMAttributes, Outcome, ScopeType
 from relay_langchain.classify import agent_name, is_agent, is_marked_hidden, retry_attempt, run_name, scope_type_of
 from relay_langchain.current import note_body
+from relay_langchain.messages import chat_messages
 from relay_langchain.metadata import start_metadata
 from relay_langchain.model_request import read_request
 from relay_langchain.model_response import read_response
@@ -96,7 +97,7 @@ class Recorder:
     ) -> None:
         """Start a model's scope."""
         run.batch_size = batch_size
-        request = read_request(messages, params, run.metadata)
+        request = read_request(self._asked(messages), params, run.metadata)
         profile: dict[str, Any] = {}
         if request.model is not None:
             profile["model_name"] = request.model
@@ -108,6 +109,15 @@ class Recorder:
         run.started_ns = time.perf_counter_ns()
         if batch_size == 1:
             note_body(run.key)
+
+    def _asked(self, messages: Sequence[object]) -> Sequence[object]:
+        """Return the messages in OpenAI's shape: made here once, because two views of the request hold them."""
+        if not self._relay.wants(ScopeType.Llm):
+            return ()
+        try:
+            return chat_messages(messages)
+        except Exception:  # the payload encoder tells which one it is
+            return messages
 
     def tool_start(self, run: Run, run_id: UUID, arguments: object, tool_call_id: str | None) -> None:
         """Start a tool's scope."""
