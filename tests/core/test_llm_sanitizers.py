@@ -95,7 +95,9 @@ def test_view_of_an_unknown_codec_goes_with_the_change(recording: Recording) -> 
 
 
 @pytest.mark.parametrize(
-    "bad", [lambda request: CONTENT, lambda request: 1 / 0, lambda request: LLMRequest({}, {1, 2})]
+    "bad",
+    [lambda request: CONTENT, lambda request: 1 / 0, lambda request: LLMRequest({}, {1, 2})],
+    ids=["no request", "raises", "no JSON"],
 )
 def test_failing_sanitizer_clears_payload_and_view(recording: Recording, bad: Any) -> None:
     """A sanitizer that fails or returns no request leaves neither the payload nor its view."""

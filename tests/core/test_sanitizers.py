@@ -60,7 +60,9 @@ def test_sanitizers_build_on_each_other(recording: Recording) -> None:
     assert "ab" == data(recording)[0]
 
 
-@pytest.mark.parametrize("bad", [failing, lambda name, args: object(), lambda name, args: {1: 2}])
+@pytest.mark.parametrize(
+    "bad", [failing, lambda name, args: object(), lambda name, args: {1: 2}], ids=["raises", "object", "keys"]
+)
 def test_failing_sanitizer_clears_the_payload(recording: Recording, bad: Any) -> None:
     """A sanitizer that raises or returns what is no JSON clears the data, ends its chain and is counted."""
     guardrails = recording.relay.guardrails
@@ -167,7 +169,9 @@ def test_left_out_fields_are_null(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [failing, lambda event, fields: None, lambda event, fields: 5, lambda event, fields: {"metadata": [1]}]
+    "bad",
+    [failing, lambda event, fields: None, lambda event, fields: 5, lambda event, fields: {"metadata": [1]}],
+    ids=["raises", "None", "int", "metadata"],
 )
 def test_failing_event_sanitizer_clears_all_its_fields(recording: Recording, bad: Any) -> None:
     """An event sanitizer that fails clears data, category profile and metadata, and ends its chain."""
@@ -216,6 +220,7 @@ def test_injectors_come_before_sanitizers(recording: Recording) -> None:
         lambda event: {"a": [1, "x"]},
         lambda event: {1: "x"},
     ],
+    ids=["raises", "None", "null", "nested", "mixed", "keys"],
 )
 def test_injectors_fail_open(recording: Recording, bad: Any) -> None:
     """An injector that fails or returns nested data adds nothing; the event and the other injectors are not hurt."""

@@ -211,3 +211,17 @@ async def test_fallback_model(recording: Recording) -> None:
 
     assert "fallback" == await recording.relay.llm.execute("p", REQUEST, model)
     assert ["+p", "-p ok"] == await recording.story()
+
+
+async def test_recorded_elsewhere(recording: Recording) -> None:
+    """A call that an integration records has no scope from here; control applies, and marks land on the parent."""
+    relay = recording.relay
+    relay.intercepts.register_llm_request(
+        "routed",
+        1,
+        lambda name, request, view: LLMRequestInterceptOutcome(request, pending_marks=[PendingMarkSpec("routed")]),
+    )
+
+    assert await relay.llm.execute("p", REQUEST, sent, recorded=False) is REQUEST
+    assert relay.llm.execute_sync("p", REQUEST, sent, recorded=False) is REQUEST
+    assert ["*routed", "*routed"] == await recording.story()

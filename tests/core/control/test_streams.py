@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
 import pytest
-from tests.core.control.support import Recording
+from tests.core.control.support import Recording, told
 
 from relay_core.codecs import LLMRequest, OpenAIChatCodec
-from relay_core.control import LlmExecutionContext, LlmStream
-from relay_core.errors import ContinuationError, GuardrailRejected
+from relay_core.control import LlmExecutionContext, LlmStream, LlmSyncStream
+from relay_core.errors import AsyncMiddlewareError, ContinuationError, GuardrailRejected
+from relay_core.events import ScopeEvent
 from relay_core.vocabulary import LLMAttributes, Outcome
 
 pytestmark = pytest.mark.anyio
@@ -296,3 +297,103 @@ async def test_next_is_dead_when_the_stream_is_over(recording: Recording, call: 
 
     with pytest.raises(ContinuationError):
         kept[0](REQUEST)
+
+
+# Without a loop -------------------------------------------------------------------------------------------------------
+
+
+def _count(recording: Recording, chunks: int = 3, error: BaseException | None = None) -> Any:
+    def model(request: LLMRequest) -> Iterator[int]:
+        for number in range(chunks):
+            recording.relay.scopes.event("in the model")
+            yield number
+        if error is not None:
+            raise error
+
+    return model
+
+
+def _open_sync(recording: Recording, model: Any, **options: Any) -> LlmSyncStream:
+    collected: list[int] = []
+    return recording.relay.llm.stream_execute_sync("p", REQUEST, model, collected.append, lambda: collected, **options)
+
+
+def test_whole_sync_stream(recording: Recording) -> None:
+    """Without a loop a stream is an iterator with the same scope."""
+    chunks = []
+    for chunk in _open_sync(recording, _count(recording, chunks=2)):
+        chunks.append(chunk)
+        recording.relay.scopes.event("consumer")
+    events = recording.events_now()
+
+    assert [0, 1] == chunks
+    story = ["+p", "p > *in the model", "*consumer", "p > *in the model", "*consumer", "-p ok"]
+    assert story == told(events)
+    assert [0, 1] == events[-1].data
+
+
+def test_sync_stream_closed_early(recording: Recording) -> None:
+    """Without a loop a stream closed early ends as abandoned with what there was; closing again does nothing."""
+    with _open_sync(recording, _count(recording)) as stream:
+        assert 0 == next(stream)
+    stream.close()
+    with pytest.raises(StopIteration):
+        next(stream)
+    end = recording.events_now()[-1]
+
+    assert isinstance(end, ScopeEvent)
+    assert (Outcome.ABANDONED, [0]) == (end.outcome, end.data)
+
+
+def test_error_in_a_sync_stream(recording: Recording) -> None:
+    """Without a loop an exception reaches the consumer as it is, too."""
+    error = LookupError()
+    stream = _open_sync(recording, _count(recording, chunks=0, error=error))
+    with pytest.raises(LookupError) as caught:
+        next(stream)
+
+    assert caught.value is error
+    assert ["+p", "-p error"] == told(recording.events_now())
+
+
+def test_sync_stream_intercept(recording: Recording) -> None:
+    """Without a loop stream intercepts are generators, or return iterators."""
+
+    def twice(context: LlmExecutionContext, following: Any) -> Iterator[int]:
+        yield from following(context.request)
+        yield from following(context.request)
+
+    recording.relay.intercepts.register_llm_stream_execution("twice", 1, twice)
+    recording.relay.intercepts.register_llm_stream_execution(
+        "negate", 2, lambda context, following: (-chunk for chunk in following(context.request))
+    )
+
+    assert [0, -1, 0, -1] == list(_open_sync(recording, _count(recording, chunks=2)))
+
+
+async def _async_model(request: LLMRequest) -> AsyncIterator[int]:
+    yield 1
+
+
+def test_async_stream_needs_a_loop(recording: Recording) -> None:
+    """What is async in a streaming call without a loop is an error."""
+    with pytest.raises(TypeError, match="must give an iterator"):
+        _open_sync(recording, _async_model)
+    recording.relay.intercepts.register_llm_stream_execution("later", 1, anyio.sleep)
+    with pytest.raises(AsyncMiddlewareError, match=r"'later'.*await llm\.stream_execute"):
+        _open_sync(recording, _count(recording))
+
+
+# Recorded elsewhere ---------------------------------------------------------------------------------------------------
+
+
+async def test_unrecorded_stream(recording: Recording) -> None:
+    """A stream that somebody else records has no scope, and is controlled all the same."""
+    recording.relay.guardrails.register_llm_conditional_execution("guard", 1, lambda request: None)
+    never: Any = pytest.fail
+    stream = await recording.relay.llm.stream_execute(
+        "p", REQUEST, _async_model, lambda chunk: None, never, recorded=False
+    )
+
+    assert [1] == [chunk async for chunk in stream]
+    assert ["+guard", "-guard ok"] == await recording.story()

@@ -329,3 +329,22 @@ async def test_bad_mark_does_not_cost_the_result() -> None:
     assert ["+t", "-t ok", "t > *good"] == await recording.story()
     assert 1 == recording.relay.statistics().suppressed_errors
     recording.relay.shutdown(5.0)
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_recorded_elsewhere(recording: Recording, guarded: bool) -> None:
+    """A call that an integration records has no scope from here; control applies, and marks land on the parent."""
+    relay = recording.relay
+    if guarded:
+        relay.guardrails.register_tool_conditional_execution("guard", 1, lambda name, args: None)
+        marks = [PendingMarkSpec("mark")]
+        relay.intercepts.register_tool_execution(
+            "marks", 1, lambda context, following: ToolExecutionInterceptOutcome("changed", marks)
+        )
+
+    with relay.scopes.scope("request"):
+        result = await relay.tools.execute("t", ARGS, lambda args: "plain", recorded=False)
+
+    assert ("changed" if guarded else "plain") == result.result
+    inside = ["request > +guard", "request > -guard ok", "request > *mark"] if guarded else []
+    assert ["+request", *inside, "-request ok"] == await recording.story()

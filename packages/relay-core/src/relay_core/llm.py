@@ -12,6 +12,7 @@ __all__ = [
     "execute_sync",
     "request_intercepts",
     "stream_execute",
+    "stream_execute_sync",
 ]
 
 _llm: Final = default().llm
@@ -19,6 +20,7 @@ _llm: Final = default().llm
 execute = _llm.execute
 execute_sync = _llm.execute_sync
 stream_execute = _llm.stream_execute
+stream_execute_sync = _llm.stream_execute_sync
 call = _llm.call
 call_end = _llm.call_end
 request_intercepts = _llm.request_intercepts

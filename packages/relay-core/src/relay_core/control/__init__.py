@@ -26,7 +26,7 @@ from relay_core.control.results import (
     ToolExecutionInterceptOutcome,
     ToolExecutionResult,
 )
-from relay_core.control.streams import LlmStream
+from relay_core.control.streams import LlmStream, LlmSyncStream
 from relay_core.control.tool_calls import ToolCalls, ToolHandle
 from relay_core.errors import ScopeClosedError
 from relay_core.handles import ScopeHandle
@@ -43,6 +43,7 @@ __all__ = [
     "LlmCalls",
     "LlmExecutionContext",
     "LlmStream",
+    "LlmSyncStream",
     "PendingMarkSpec",
     "ScopePlace",
     "ToolCalls",

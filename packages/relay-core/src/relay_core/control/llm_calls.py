@@ -1,26 +1,20 @@
 """Managed LLM calls, as the application makes them."""
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 from relay_core.callables import is_async, loop_runs
-from relay_core.chains import Kind
 from relay_core.codecs import AnnotatedLLMResponse, LlmCodec, LLMRequest, LlmResponseCodec
 from relay_core.control.headers import recordable
 from relay_core.control.host import Host
-from relay_core.control.llm_pipeline import LLM_STAGES, LlmCall, LlmLayer, LlmPipeline
-from relay_core.control.marks import emit_pending
+from relay_core.control.llm_pipeline import LLM_STAGES, STREAM_STAGES, LlmCall, LlmPipeline
 from relay_core.control.pacing import AWAITING, Pace, drive
 from relay_core.control.results import LLMRequestInterceptOutcome
-from relay_core.control.scopes import ManagedScope
-from relay_core.control.streams import LlmStream
-from relay_core.control.wrap import Continuation, around
+from relay_core.control.streams import LlmStream, LlmSyncStream
 from relay_core.errors import AsyncMiddlewareError, GuardrailRejected, ScopeClosedError
 from relay_core.handles import ScopeHandle
-from relay_core.vocabulary import Attributes, ScopeType, attribute_names
+from relay_core.vocabulary import Attributes, ScopeType
 
 __all__ = ["LLMHandle", "LlmCalls"]
 
@@ -28,6 +22,7 @@ LLMHandle = ScopeHandle
 """What `llm.call` returns and `llm.call_end` wants: the handle of the call's scope."""
 
 _SYNC: Final = Pace("llm.execute_sync", "llm.execute")
+_SYNC_STREAM: Final = Pace("llm.stream_execute_sync", "llm.stream_execute")
 _REQUEST: Final = Pace("llm.request_intercepts without a loop", "llm.request_intercepts")
 _CONDITIONAL: Final = Pace("llm.conditional_execution without a loop", "llm.conditional_execution")
 
@@ -55,6 +50,7 @@ class LlmCalls:
         model_name: str | None = None,
         codec: LlmCodec | None = None,
         response_codec: LlmResponseCodec | None = None,
+        recorded: bool = True,
     ) -> Any:
         """Call a model under control: guardrails may refuse, intercepts may rewrite and wrap, a scope records it.
 
@@ -72,6 +68,7 @@ class LlmCalls:
             model_name: Recorded as ``model_name`` on both events.
             codec: Gives request intercepts the normalized view, and the start event its ``annotated_request``.
             response_codec: Gives the end event its ``annotated_response``; the response is not touched.
+            recorded: False where an integration records the call: it is controlled here, and has no scope from here.
 
         Returns:
             What `func` or an intercept returned.
@@ -81,7 +78,9 @@ class LlmCalls:
             TypeError: `request` is no `LLMRequest`, or an intercept returned none.
             BaseException: What `func`, a guardrail, an intercept or the codec raised, unchanged.
         """
-        call = self._call(name, request, func, handle, attributes, data, metadata, model_name, codec, response_codec)
+        call = self._call(
+            name, request, func, handle, attributes, data, metadata, model_name, codec, response_codec, recorded
+        )
         return await self._pipeline.execute(call, AWAITING)
 
     def execute_sync(
@@ -97,6 +96,7 @@ class LlmCalls:
         model_name: str | None = None,
         codec: LlmCodec | None = None,
         response_codec: LlmResponseCodec | None = None,
+        recorded: bool = True,
     ) -> Any:
         """Do as `execute`, for code without an event loop: `func` and all middleware must be sync.
 
@@ -110,7 +110,9 @@ class LlmCalls:
         """
         if is_async(func):
             raise AsyncMiddlewareError(name, call=_SYNC.call, instead="llm.execute")
-        call = self._call(name, request, func, handle, attributes, data, metadata, model_name, codec, response_codec)
+        call = self._call(
+            name, request, func, handle, attributes, data, metadata, model_name, codec, response_codec, recorded
+        )
         for stage in LLM_STAGES:  # refuse before anything has happened
             self._host.middleware.chain(stage, call.parent, _SYNC)
         return drive(self._pipeline.execute(call, _SYNC))
@@ -130,6 +132,7 @@ class LlmCalls:
         model_name: str | None = None,
         codec: LlmCodec | None = None,
         response_codec: LlmResponseCodec | None = None,
+        recorded: bool = True,
     ) -> LlmStream:
         """Call a model that answers in chunks, under control as with `execute`.
 
@@ -147,6 +150,7 @@ class LlmCalls:
             model_name: As for `execute`.
             codec: As for `execute`.
             response_codec: As for `execute`; reads what `finalizer` returns.
+            recorded: As for `execute`; where False, nobody asks `finalizer`.
 
         Returns:
             The chunks. Exhaust the stream, or close it with `aclose()` or `async with`.
@@ -156,25 +160,49 @@ class LlmCalls:
             TypeError: As for `execute`; or `func` or a stream intercept gave no async iterator.
             BaseException: As for `execute`.
         """
-        call = self._call(name, request, func, handle, attributes, data, metadata, model_name, codec, response_codec)
-        final = await self._pipeline.admitted(call, AWAITING)
-        chain = self._host.middleware.chain(Kind.LLM_STREAM_EXECUTION, call.parent, AWAITING)
-        scope = self._pipeline.start(call, final, (*attribute_names(attributes), "streaming"))
-        started = time.perf_counter()
-        emit_pending(self._host, scope, call.marks)
-        continuations: list[Continuation] = []
-        with ManagedScope(self._host.scopes, scope):
-            source = _checked_source(await around(LlmLayer(call, AWAITING), AWAITING, chain, final, continuations))
-        return LlmStream(
-            self._host,
-            scope,
-            source,
-            collector,
-            finalizer,
-            profile=partial(self._pipeline.end_profile, call.response_codec),
-            continuations=continuations,
-            started=started,
+        call = self._call(
+            name, request, func, handle, attributes, data, metadata, model_name, codec, response_codec, recorded
         )
+        return LlmStream(*await self._pipeline.open_stream(call, AWAITING, collector, finalizer))
+
+    def stream_execute_sync(
+        self,
+        name: str,
+        request: LLMRequest,
+        func: Callable[[LLMRequest], Iterable[Any]],
+        collector: Callable[[Any], object],
+        finalizer: Callable[[], Any],
+        *,
+        handle: ScopeHandle | None = None,
+        attributes: Attributes | None = None,
+        data: object = None,
+        metadata: Mapping[str, Any] | None = None,
+        model_name: str | None = None,
+        codec: LlmCodec | None = None,
+        response_codec: LlmResponseCodec | None = None,
+        recorded: bool = True,
+    ) -> LlmSyncStream:
+        """Do as `stream_execute`, for code without an event loop: `func` gives an iterator, all middleware is sync.
+
+        A stream intercept's `next(request)` returns the iterator here, instead of an awaitable.
+
+        Returns:
+            The chunks. Exhaust the stream, or close it with `close()` or `with`.
+
+        Raises:
+            AsyncMiddlewareError: `func`, a guardrail or an intercept is async; the call was not made.
+            GuardrailRejected: As for `execute`.
+            TypeError: As for `execute`; or `func` or a stream intercept gave no iterator.
+            BaseException: As for `execute`.
+        """
+        if is_async(func):
+            raise AsyncMiddlewareError(name, call=_SYNC_STREAM.call, instead="llm.stream_execute")
+        call = self._call(
+            name, request, func, handle, attributes, data, metadata, model_name, codec, response_codec, recorded
+        )
+        for stage in STREAM_STAGES:  # refuse before anything has happened
+            self._host.middleware.chain(stage, call.parent, _SYNC_STREAM)
+        return LlmSyncStream(*drive(self._pipeline.open_stream(call, _SYNC_STREAM, collector, finalizer)))
 
     def call(
         self,
@@ -321,11 +349,22 @@ class LlmCalls:
         model_name: str | None,
         codec: LlmCodec | None,
         response_codec: LlmResponseCodec | None,
+        recorded: bool,
     ) -> LlmCall:
         self._host.ready()
         parent = self._host.scopes.get_handle() if handle is None else handle
         return LlmCall(
-            name, _checked(request), parent, func, attributes, data, metadata, model_name, codec, response_codec
+            name,
+            _checked(request),
+            parent,
+            func,
+            attributes,
+            data,
+            metadata,
+            model_name,
+            codec,
+            response_codec,
+            recorded,
         )
 
 
@@ -333,10 +372,3 @@ def _checked(request: LLMRequest) -> LLMRequest:
     if not isinstance(request, LLMRequest):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"request must be an LLMRequest, not {type(request).__name__}")
     return request
-
-
-def _checked_source(source: Any) -> AsyncIterator[Any]:
-    """Return the async iterator to read chunks from."""
-    if hasattr(source, "__aiter__"):
-        return aiter(source)
-    raise TypeError(f"a streaming call must give an async iterator, not {type(source).__name__}")

@@ -1,8 +1,9 @@
 """The stages of a managed LLM call, up to the call itself, which may give one response or a stream."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 from relay_core.chains import Entry, Kind
 from relay_core.codecs import AnnotatedLLMRequest, LlmCodec, LLMRequest, LlmResponseCodec
@@ -14,16 +15,20 @@ from relay_core.control.marks import emit_pending
 from relay_core.control.pacing import Pace
 from relay_core.control.results import LlmExecutionContext, LLMRequestInterceptOutcome, PendingMarkSpec
 from relay_core.control.scopes import ManagedScope
-from relay_core.control.wrap import Layer, around
+from relay_core.control.streams import StreamRecord
+from relay_core.control.wrap import Continuation, Layer, around
 from relay_core.errors import GuardrailRejected
 from relay_core.handles import ScopeHandle
 from relay_core.json_values import same_json
-from relay_core.vocabulary import Attributes, ScopeType
+from relay_core.vocabulary import Attributes, ScopeType, attribute_names
 
-__all__ = ["LLM_STAGES", "LlmCall", "LlmLayer", "LlmPipeline"]
+__all__ = ["LLM_STAGES", "STREAM_STAGES", "LlmCall", "LlmPipeline", "OpenStream"]
 
 LLM_STAGES = (Kind.LLM_CONDITIONAL_EXECUTION, Kind.LLM_REQUEST, Kind.LLM_EXECUTION)
 """The chains that a call goes through, in order."""
+
+STREAM_STAGES = (Kind.LLM_CONDITIONAL_EXECUTION, Kind.LLM_REQUEST, Kind.LLM_STREAM_EXECUTION)
+"""The chains that a streaming call goes through, in order."""
 
 
 def _no_call(request: LLMRequest) -> Any:
@@ -44,9 +49,19 @@ class LlmCall:
     model_name: str | None = None
     codec: LlmCodec | None = None
     response_codec: LlmResponseCodec | None = None
+    recorded: bool = True
+    """Whether the call gets a scope; if not, a framework's integration records it."""
     view: AnnotatedLLMRequest | None = None
     """The last view that an intercept edited, for whoever runs the intercepts alone."""
     marks: list[PendingMarkSpec] = field(default_factory=list[PendingMarkSpec])
+
+
+class OpenStream(NamedTuple):
+    """A stream that is about to be read."""
+
+    record: StreamRecord
+    source: Any
+    continuations: Sequence[Continuation]
 
 
 class LlmPipeline:
@@ -59,7 +74,7 @@ class LlmPipeline:
         self._host = host
 
     async def execute(self, call: LlmCall, pace: Pace) -> Any:
-        """Run every stage of a call that gives one response.
+        """Run every stage of a call that gives one response; one that is not recorded here has no scope of its own.
 
         Raises:
             GuardrailRejected: A guardrail refused; a mark says so.
@@ -67,12 +82,38 @@ class LlmPipeline:
         """
         request = await self.admitted(call, pace)
         chain = self._host.middleware.chain(Kind.LLM_EXECUTION, call.parent, pace)
+        if not call.recorded:
+            emit_pending(self._host, call.parent, call.marks)
+            return await around(_LlmLayer(call, pace), pace, chain, request)
         handle = self.start(call, request, call.attributes)
         emit_pending(self._host, handle, call.marks)
         with ManagedScope(self._host.scopes, handle) as managed:
-            response = await around(LlmLayer(call, pace), pace, chain, request)
+            response = await around(_LlmLayer(call, pace), pace, chain, request)
         managed.finish(response, category_profile=self.end_profile(call.response_codec, response))
         return response
+
+    async def open_stream(
+        self, call: LlmCall, pace: Pace, collector: Callable[[Any], object], finalizer: Callable[[], Any]
+    ) -> OpenStream:
+        """Run every stage of a streaming call, up to the first chunk.
+
+        Raises:
+            GuardrailRejected: A guardrail refused; a mark says so.
+            TypeError: The call or a stream intercept gave nothing to read chunks from.
+            BaseException: What the call, a guardrail or an intercept raised.
+        """
+        request = await self.admitted(call, pace)
+        chain = self._host.middleware.chain(Kind.LLM_STREAM_EXECUTION, call.parent, pace)
+        attributes = (*attribute_names(call.attributes), "streaming")
+        handle = self.start(call, request, attributes) if call.recorded else None
+        emit_pending(self._host, handle or call.parent, call.marks)
+        record = StreamRecord(self._host, handle, collector, finalizer, partial(self.end_profile, call.response_codec))
+        continuations: list[Continuation] = []
+        source = around(_LlmLayer(call, pace), pace, chain, request, continuations)
+        if handle is None:
+            return OpenStream(record, _readable(await source, pace), continuations)
+        with ManagedScope(self._host.scopes, handle):
+            return OpenStream(record, _readable(await source, pace), continuations)
 
     async def admitted(self, call: LlmCall, pace: Pace) -> LLMRequest:
         """Ask the guardrails, then run the request intercepts.
@@ -152,7 +193,7 @@ class LlmPipeline:
             return None
 
 
-class LlmLayer(Layer):
+class _LlmLayer(Layer):
     """Execution intercepts around an LLM call, or around what makes a stream."""
 
     __slots__ = ("_call", "_pace")
@@ -186,6 +227,17 @@ class LlmLayer(Layer):
     async def call(self, argument: LLMRequest) -> Any:
         """Make the provider's call."""
         return await self._pace.settle(self._call.function(argument), self._call.name)
+
+
+def _readable(source: Any, pace: Pace) -> Any:
+    """Return the iterator to read chunks from."""
+    if pace.waits:
+        if hasattr(source, "__aiter__"):
+            return aiter(source)
+        raise TypeError(f"a streaming call must give an async iterator, not {type(source).__name__}")
+    if isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping):
+        return iter(cast("Iterable[Any]", source))
+    raise TypeError(f"a streaming call without an event loop must give an iterator, not {type(source).__name__}")
 
 
 def _outcome(answer: Any, entry: Entry) -> LLMRequestInterceptOutcome:

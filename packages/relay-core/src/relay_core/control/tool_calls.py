@@ -57,6 +57,7 @@ class ToolCalls:
         data: object = None,
         metadata: Mapping[str, Any] | None = None,
         tool_call_id: str | None = None,
+        recorded: bool = True,
     ) -> ToolExecutionResult[Any]:
         """Call a tool under control: guardrails may refuse, intercepts may rewrite and wrap, a scope records it.
 
@@ -72,6 +73,7 @@ class ToolCalls:
             data: The application's own note; stays on the handle and is never recorded.
             metadata: Recorded on the call's scopes and on the mark of a refusal.
             tool_call_id: The provider's id of the call; recorded on both events.
+            recorded: False where an integration records the call: it is controlled here, and has no scope from here.
 
         Returns:
             What `func` or an intercept returned, in a `ToolExecutionResult` if it is not one already.
@@ -84,9 +86,9 @@ class ToolCalls:
         scopes = host.scopes
         if not scopes.ready:
             host.first_use()
-        if host.middleware.chains.snapshot or scopes.has_local:
+        if host.middleware.chains.snapshot or scopes.has_local or not recorded:
             parent = scopes.get_handle() if handle is None else handle
-            call = ToolCall(name, args, parent, func, attributes, data, metadata, tool_call_id)
+            call = ToolCall(name, args, parent, func, attributes, data, metadata, tool_call_id, recorded)
             return await self._pipeline.execute(call, AWAITING)
         # Nothing is in the way of most calls: what the pipeline does for them, spelled out at a third of its price.
         run = scopes.current_run() if scopes.current_runs else None
@@ -120,6 +122,7 @@ class ToolCalls:
         data: object = None,
         metadata: Mapping[str, Any] | None = None,
         tool_call_id: str | None = None,
+        recorded: bool = True,
     ) -> ToolExecutionResult[Any]:
         """Do as `execute`, for code without an event loop: `func` and all middleware must be sync.
 
@@ -137,7 +140,7 @@ class ToolCalls:
         parent = host.scopes.get_handle() if handle is None else handle
         for stage in TOOL_STAGES:  # refuse before anything has happened
             host.middleware.chain(stage, parent, _SYNC)
-        call = ToolCall(name, args, parent, func, attributes, data, metadata, tool_call_id)
+        call = ToolCall(name, args, parent, func, attributes, data, metadata, tool_call_id, recorded)
         return drive(self._pipeline.execute(call, _SYNC))
 
     def call(

@@ -45,6 +45,8 @@ class ToolCall:
     data: object = None
     metadata: Mapping[str, Any] | None = None
     tool_call_id: str | None = None
+    recorded: bool = True
+    """Whether the call gets a scope; if not, a framework's integration records it."""
     marks: list[PendingMarkSpec] = field(default_factory=list[PendingMarkSpec])
 
 
@@ -58,7 +60,7 @@ class ToolPipeline:
         self._host = host
 
     async def execute(self, call: ToolCall, pace: Pace) -> ToolExecutionResult[Any]:
-        """Run every stage.
+        """Run every stage; a call that is not recorded here has no scope of its own.
 
         Raises:
             GuardrailRejected: A guardrail refused; a mark says so.
@@ -72,8 +74,12 @@ class ToolPipeline:
             raise GuardrailRejected(reason)
         args = await self.rewritten(call, pace)
         chain = host.middleware.chain(Kind.TOOL_EXECUTION, call.parent, pace)
-        handle = self._start(call, args)
+        handle = call.parent
         try:
+            if not call.recorded:
+                unrecorded: ToolExecutionResult[Any] = await around(_ToolLayer(call, pace), pace, chain, args)
+                return unrecorded
+            handle = self._start(call, args)
             with ManagedScope(host.scopes, handle) as managed:
                 result: ToolExecutionResult[Any] = await around(_ToolLayer(call, pace), pace, chain, args)
             managed.finish(result.result, category_profile=end_profile(result))
