@@ -137,6 +137,18 @@ def test_two_distributions_one_name(distributions: Distributions) -> None:
     assert ("b-relay 1.0 (acme:plugin)", True) == (second.origin, "already exists" in str(second.refused))
 
 
+def test_damaged_distribution(distributions: Distributions) -> None:
+    """A distribution without metadata still has its plugin; entry points that cannot be read are reported."""
+    distributions.install("acme-relay", {"acme": "acme:plugin"}, {"acme": PLUGIN})
+    (distributions.folder / "acme_relay-1.0.dist-info" / "METADATA").unlink()
+    (found,) = find("acme")
+    (distributions.folder / "acme_relay-1.0.dist-info" / "entry_points.txt").write_text("[relay]\nno equals sign\n")
+    (unreadable,) = find("entry points")
+
+    assert found.plugin is not None
+    assert "plugin 'entry points': cannot be read" in str(unreadable.refused)
+
+
 def test_framework_import(
     distributions: Distributions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

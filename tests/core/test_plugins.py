@@ -1,5 +1,6 @@
 """The plugins of the default runtime."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -37,12 +38,14 @@ class Observer:
 def run(source: str, folder: Path, **environment: str) -> str:
     """Run a program of its own: the default runtime is one per process. Return what it prints."""
     program = textwrap.dedent(source)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         cwd=folder,
-        env={"PYTHONPATH": str(folder), **environment},
+        env={**inherited, "PYTHONPATH": path, **environment},
         timeout=30,
         check=False,
     )

@@ -81,7 +81,11 @@ def find_plugins(settings: Settings, taken: Iterable[str]) -> list[FoundPlugin]:
         return []
     known = set(taken)
     found: list[FoundPlugin] = []
-    for entry_point in sorted(entry_points(group=PROJECT), key=_order):
+    try:
+        ordered = sorted(entry_points(group=PROJECT), key=lambda it: (it.name, _origin(it)))
+    except Exception as error:
+        return [_unreadable(error)]
+    for entry_point in ordered:
         if entry_point.name not in known:
             one = FoundPlugin(entry_point.name, _origin(entry_point), blocked=_blocked(entry_point.name, settings))
             if any(other.name == one.name for other in found):
@@ -92,15 +96,19 @@ def find_plugins(settings: Settings, taken: Iterable[str]) -> list[FoundPlugin]:
     return found
 
 
-def _order(entry_point: EntryPoint) -> tuple[str, str, str]:
-    return entry_point.name, entry_point.dist.name if entry_point.dist else "", entry_point.value
+def _unreadable(error: Exception) -> FoundPlugin:
+    """Stand for all installed plugins: Python cannot read one distribution's entry points without the others'."""
+    found = FoundPlugin("entry points", "installed distributions")
+    found.refuse(PluginError(f"cannot be read: {error_text(error)}", plugin=found.name))
+    return found
 
 
 def _origin(entry_point: EntryPoint) -> str:
-    distribution = entry_point.dist
-    if distribution is None:
-        return entry_point.value
-    return f"{distribution.name} {distribution.version} ({entry_point.value})"
+    try:
+        distribution = "" if entry_point.dist is None else f"{entry_point.dist.name} {entry_point.dist.version} "
+    except Exception:  # a distribution whose metadata is damaged
+        distribution = ""
+    return f"{distribution}({entry_point.value})"
 
 
 def _blocked(name: str, settings: Settings) -> str | None:

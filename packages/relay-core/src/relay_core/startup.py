@@ -45,6 +45,7 @@ class Startup:
         self._apply = apply
         self._lock = threading.RLock()
         self._starting = False
+        self._hangs = False
         self._loaded = LoadedSettings(Settings(), {}, (), ())
         self._found: list[FoundPlugin] = []
         self._refusal: RelayError | None = None
@@ -141,19 +142,21 @@ class Startup:
             self._lock.release()
         else:
             self._lock = threading.RLock()
-            self._starting = False
+            self._starting = self._hangs = False
 
     # --- Steps -------------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _alone(self) -> Generator[bool]:
         """Say whether this thread may start: not inside its own start, nor while another one's takes too long."""
-        if not self._lock.acquire(timeout=PATIENCE_SECONDS):
-            _log.warning(
-                "the first use of Relay in another thread takes longer than %s s (last plugin to be configured: %s)",
-                PATIENCE_SECONDS,
-                self._busy,
-            )
+        if not self._lock.acquire(timeout=0 if self._hangs else PATIENCE_SECONDS):
+            if not self._hangs:
+                self._hangs = True  # the other threads need not wait as long for nothing, again and again
+                _log.warning(
+                    "Relay's first use in another thread takes longer than %s s (last plugin to be configured: %s)",
+                    PATIENCE_SECONDS,
+                    self._busy,
+                )
             yield False
             return
         try:
@@ -177,7 +180,7 @@ class Startup:
                 self._discover()
             self.ready = True
         finally:
-            self._starting = False
+            self._starting = self._hangs = False
 
     def _discover(self) -> None:
         fresh = find_plugins(self.settings, self._registry.names())
