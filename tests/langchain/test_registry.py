@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
@@ -827,3 +828,26 @@ def test_runtimes_keep_their_runs_apart(recording: Recording) -> None:
     assert registry_of(recording.relay) is not registry_of(other.relay)
     assert registry_of(recording.relay) is RelayCallbackHandler(runtime=recording.relay).runs
     other.relay.shutdown(1.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_forked_child(recording: Recording) -> None:
+    """Runs that are open at a fork are the parent's; the child starts with none."""
+    results: list[int] = []
+
+    def body(x: Any) -> Any:
+        read, write = os.pipe()
+        child = os.fork()
+        if not child:
+            os.write(write, bytes([recording.open_runs]))
+            os._exit(0)
+        os.waitpid(child, 0)
+        results.append(os.read(read, 1)[0])
+        os.close(read)
+        os.close(write)
+        return x
+
+    RunnableLambda(body, name="f").invoke(0, recording.config)
+
+    assert [0] == results
+    recording.assert_complete()

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from langchain_core.runnables.config import var_child_runnable_config
 
-from relay_langchain.registry import registry_of
-
 if TYPE_CHECKING:
     from uuid import UUID
 
     from relay_core.handles import ScopeHandle
-    from relay_core.runtime import Relay
+    from relay_langchain.registry import RunRegistry
     from relay_langchain.runs import Run
 
 __all__ = ["configured_run_id", "current_scope", "innermost_open", "note_body", "noted_body"]
@@ -62,12 +60,7 @@ def innermost_open(configured: Run | None, noted: Run | None) -> Run | None:
     return configured if outer is None else noted
 
 
-def current_scope(relay: Relay) -> ScopeHandle | None:
+def current_scope(runs: RunRegistry) -> ScopeHandle | None:
     """Return the scope of the run that the calling code is in, or None outside of all runs."""
-    runs = registry_of(relay)
-    if not runs.open_runs:
-        return None
     run = innermost_open(runs.find(configured_run_id()), runs.find_key(noted_body()))
-    if run is None or run.handle is relay.scopes.root:  # a hidden run at top level
-        return None
-    return run.handle
+    return None if run is None or runs.is_top_level(run) else run.handle

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from relay_core.plugin_context import PluginContext
     from relay_core.registry import PluginRegistry
     from relay_core.runtime import Relay
+    from relay_langchain.registry import RunRegistry
 
 __all__ = ["LangChainPlugin"]
 
@@ -23,6 +24,7 @@ class LangChainPlugin:
     def __init__(self) -> None:
         """Begin unconnected."""
         self._relay: Relay | None = None
+        self._runs: RunRegistry | None = None
 
     @hookimpl
     def relay_addhooks(self, manager: PluginRegistry) -> None:
@@ -38,12 +40,13 @@ class LangChainPlugin:
         from relay_langchain.settings import LangChainSettings
 
         self._relay = relay = cast("Relay", context.runtime)
-        registry_of(relay).show_hidden = context.settings(LangChainSettings).show_hidden
+        self._runs = registry_of(relay)
+        self._runs.show_hidden = context.settings(LangChainSettings).show_hidden
 
     @hookimpl
     def relay_unconfigure(self) -> None:
         """Let go of the runtime."""
-        self._relay = None
+        self._relay = self._runs = None
 
     @hookimpl
     def relay_instrument(self) -> None:
@@ -74,7 +77,9 @@ class LangChainPlugin:
     @hookimpl
     def relay_current_scope(self) -> ScopeHandle | None:
         """Return the scope of the run that the calling code is in."""
-        current = sys.modules.get("relay_langchain.current")
-        if current is None or self._relay is None:  # no handler was ever made
+        runs = self._runs
+        if runs is None or not runs.open_runs:  # LangChain may not even be there
             return None
-        return cast("ScopeHandle | None", current.current_scope(self._relay))
+        from relay_langchain.current import current_scope
+
+        return current_scope(runs)

@@ -12,6 +12,7 @@ collection of a run's id, may come in the middle of anything: every step that tw
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -61,6 +62,7 @@ class RunRegistry:
         self._pending: dict[Run, Ending] = {}
         """Runs that ended well with open children; whoever takes one out of here closes it."""
         self._tasks = TaskAnchors(self._task_cancelled)
+        relay.dispatcher.forked.append(self._after_fork)
 
     @property
     def open_runs(self) -> int:
@@ -74,6 +76,10 @@ class RunRegistry:
     def find_key(self, key: int | None) -> Run | None:
         """Return the run with this key; see `find`."""
         return None if key is None else self._known.get(key)
+
+    def is_top_level(self, run: Run) -> bool:
+        """Tell whether a hidden run has no scope around it."""
+        return run.handle is self._relay.root
 
     # --- Start -------------------------------------------------------------------------------------------------------
 
@@ -216,6 +222,11 @@ class RunRegistry:
         except Exception as error:
             self._relay.suppress(error, "relay_langchain.registry")
 
+    def _after_fork(self) -> None:
+        """Leave the runs that are open now to the parent process, which will see their ends."""
+        for runs in (self._known, self._open, self._pending):
+            runs.clear()
+
     def _evict(self) -> None:
         for key in list(self._known)[: MAX_KNOWN // 10]:
             run = self._known.pop(key, None)
@@ -237,12 +248,17 @@ def _outcome_when_lost(run: Run) -> Outcome:
     return Outcome.CANCELLED if stopped else Outcome.ABANDONED
 
 
-_registries: Final[weakref.WeakKeyDictionary[Relay, RunRegistry]] = weakref.WeakKeyDictionary()
+# The runtime owns its registry, through its dispatcher: a strong reference from here would keep both for ever.
+_registries: Final[weakref.WeakKeyDictionary[Relay, weakref.ref[RunRegistry]]] = weakref.WeakKeyDictionary()
+_making: Final = threading.Lock()
 
 
 def registry_of(relay: Relay) -> RunRegistry:
-    """Return the registry of a runtime, the same for all of its handlers."""
-    registry = _registries.get(relay)
-    if registry is None:
-        registry = _registries.setdefault(relay, RunRegistry(relay))
-    return registry
+    """Return the registry of a runtime, the same for all of its handlers. Any thread."""
+    with _making:
+        known = _registries.get(relay)
+        registry = None if known is None else known()
+        if registry is None:
+            registry = RunRegistry(relay)
+            _registries[relay] = weakref.ref(registry)
+        return registry
