@@ -12,9 +12,10 @@ from relay_core.hook_checks import (
     HookSpecification,
     Implementation,
     adapt,
-    read_implementations,
+    check,
+    forgotten,
+    read_plugin,
     read_specifications,
-    unmarked_hooks,
 )
 from relay_core.hookspecs import hookimpl, hookspec
 
@@ -23,8 +24,11 @@ KNOWN = {specification.name: specification for specification in read_specificati
 
 
 def read(plugin: object) -> list[Implementation]:
-    """Read what a plugin implements."""
-    return read_implementations(MANAGER, plugin, "acme", KNOWN)
+    """Read and check what a plugin implements."""
+    implementations, _ = read_plugin(MANAGER, plugin)
+    for implementation in implementations:
+        check(implementation, "acme", KNOWN)
+    return implementations
 
 
 def refusal(plugin: object) -> PluginError:
@@ -162,8 +166,9 @@ def test_async_hook_of_another_package() -> None:
         async def acme_rate(self, run: object) -> None: ...
 
     known = {it.name: it for it in read_specifications(MANAGER, Specs)}
+    ((implementation,), _) = read_plugin(MANAGER, Plugin())
 
-    assert read_implementations(MANAGER, Plugin(), "acme", known)
+    check(implementation, "acme", known)
 
 
 def test_wrong_argument() -> None:
@@ -200,21 +205,6 @@ def test_property_that_raises() -> None:
     assert ["relay_mark"] == [it.hook for it in read(Plugin())]
 
 
-def test_reading_one_hook_only() -> None:
-    """With `only`, trouble with other hooks is left for later."""
-
-    class Plugin:
-        @hookimpl
-        def relay_scope_strat(self) -> None: ...
-
-        @hookimpl
-        def relay_addhooks(self, manager: object) -> None: ...
-
-    found = read_implementations(MANAGER, Plugin(), "acme", KNOWN, only="relay_addhooks")
-
-    assert ["relay_addhooks"] == [it.hook for it in found]
-
-
 def test_static_and_class_methods() -> None:
     """Static methods and class methods implement hooks as well."""
 
@@ -239,7 +229,7 @@ def test_static_and_class_methods() -> None:
 
 def call(function: Callable[..., object], *arguments: object) -> object:
     """Call an implementation of a hook that has two arguments."""
-    return adapt(Implementation("hook", function, 0), "acme", ("first", "second"))(*arguments)
+    return adapt(Implementation("hook", function), "acme", ("first", "second"))(*arguments)
 
 
 def test_exact_arguments_need_no_wrapper() -> None:
@@ -247,7 +237,7 @@ def test_exact_arguments_need_no_wrapper() -> None:
 
     def function(first: object, second: object) -> None: ...
 
-    assert function is adapt(Implementation("hook", function, 0), "acme", ("first", "second"))
+    assert function is adapt(Implementation("hook", function), "acme", ("first", "second"))
 
 
 def test_fewer_arguments() -> None:
@@ -322,7 +312,8 @@ def test_unmarked() -> None:
 
         relay_flush = 3
 
-    notes = unmarked_hooks(MANAGER, Plugin(), KNOWN)
+    _, unmarked = read_plugin(MANAGER, Plugin())
+    notes = forgotten(unmarked, KNOWN)
 
     assert ["'relay_mark' is named", "'relay_scope_strat' is named"] == [" ".join(it.split()[:3]) for it in notes]
     assert "did you mean 'relay_scope_start'?" in notes[1]

@@ -113,7 +113,7 @@ def test_implementation_before_its_hook(table: HookTable) -> None:
         @hookspec
         def acme_rate(run: object) -> None: ...
 
-    table.show("acme", [Implementation("acme_rate", lambda run: run, 0)])
+    table.show("acme", [Implementation("acme_rate", lambda run: run)])
     before = table.call("acme_rate", 1)
     table.declare(Specs)
 
@@ -159,7 +159,7 @@ def test_declaring_against_an_implementation(table: HookTable) -> None:
         @hookspec
         def acme_rate(run: object) -> None: ...
 
-    table.show("acme", [Implementation("acme_rate", lambda score: score, 0)])
+    table.show("acme", [Implementation("acme_rate", lambda score: score)])
 
     with pytest.raises(PluginError, match="plugin 'acme', hook 'acme_rate': takes"):
         table.declare(Specs)

@@ -201,6 +201,17 @@ def test_unknown_plugin(registry: PluginRegistry) -> None:
     assert (None, (), ()) == (registry.get("acme"), registry.implemented("acme"), registry.notes("acme"))
 
 
+def test_unreadable_plugin(registry: PluginRegistry) -> None:
+    """An object that cannot even be looked at is refused like any other broken plugin."""
+
+    class Opaque:
+        def __dir__(self) -> list[str]:
+            raise ZeroDivisionError("oh")
+
+    with pytest.raises(PluginError, match="plugin 'acme': raised ZeroDivisionError: oh"):
+        registry.register(Opaque(), "acme")
+
+
 # --- Hooks of other packages -----------------------------------------------------------------------------------------
 
 
@@ -412,6 +423,32 @@ def test_instrument(registry: PluginRegistry, calls: list[str]) -> None:
         *("b configure", "change", "b instrument"),
         *("a uninstrument", "b uninstrument"),
     ] == calls
+
+
+def test_instrumented_once(registry: PluginRegistry, calls: list[str]) -> None:
+    """Configuring again, as after another discovery, instruments no integration a second time."""
+    registry.register(Log(calls))
+    registry.configure(make_context)
+    registry.instrument()
+    registry.configure(make_context)
+
+    assert 1 == calls.count("instrument")
+
+
+def test_instrumented_again(registry: PluginRegistry, calls: list[str]) -> None:
+    """An integration that has nothing to undo is instrumented again after all were taken out."""
+
+    class Plugin:
+        @hookimpl
+        def relay_instrument(self) -> None:
+            calls.append("instrument")
+
+    registry.register(Plugin())
+    registry.instrument()
+    registry.uninstrument()
+    registry.instrument()
+
+    assert 2 == calls.count("instrument")
 
 
 def test_unregistering_an_instrumented_plugin(registry: PluginRegistry, calls: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pluggy
@@ -16,9 +16,10 @@ __all__ = [
     "HookSpecification",
     "Implementation",
     "adapt",
-    "read_implementations",
+    "check",
+    "forgotten",
+    "read_plugin",
     "read_specifications",
-    "unmarked_hooks",
 ]
 
 _PREFIX = f"{PROJECT}_"
@@ -46,8 +47,12 @@ class Implementation(NamedTuple):
     """The hook's name."""
     function: Callable[..., object]
     """The bound method."""
-    rank: int
+    rank: int = 0
     """-1 for `tryfirst`, 1 for `trylast`, 0 for all others."""
+    optional: bool = False
+    """Whether the hook need not exist: it may be declared later, or never."""
+    wrapper: bool = False
+    """Whether it is marked as one of pluggy's wrappers."""
 
 
 def read_specifications(manager: pluggy.PluginManager, namespace: Any) -> list[HookSpecification]:
@@ -72,63 +77,47 @@ def _declared_arguments(namespace: object, name: str) -> tuple[str, ...]:
     return arguments[1:] if unbound else arguments
 
 
-def read_implementations(
-    manager: pluggy.PluginManager,
-    plugin: object,
-    name: str,
-    known: Mapping[str, HookSpecification],
-    *,
-    only: str | None = None,
-) -> list[Implementation]:
-    """Return what `plugin` implements, checked against the declared hooks.
-
-    An implementation of an unknown hook is returned if it is marked `optionalhook=True`: its hook may be declared
-    later.
-
-    Args:
-        manager: Reads the markers.
-        plugin: Any object or module.
-        name: The plugin's name, for the error.
-        known: The declared hooks by name.
-        only: Look at the implementations of this hook alone.
-
-    Raises:
-        PluginError: An implementation could never work: of an unknown hook, with wrong arguments, a wrapper, `async
-            def`.
-    """
-    found: list[Implementation] = []
-    for attribute, function, options in _marked(manager, plugin):
-        implementation = Implementation(options.get("specname") or attribute, function, _rank(options))
-        if only in {None, implementation.hook}:
-            _check(implementation, options, name, known)
-            found.append(implementation)
-    return found
-
-
-def _marked(
-    manager: pluggy.PluginManager, plugin: object
-) -> Iterator[tuple[str, Callable[..., object], dict[str, Any]]]:
+def read_plugin(manager: pluggy.PluginManager, plugin: object) -> tuple[list[Implementation], list[str]]:
+    """Return what `plugin` implements, unchecked, and its functions that are named like a hook and not marked."""
+    implementations: list[Implementation] = []
+    unmarked: list[str] = []
     for attribute in dir(plugin):
+        if attribute.startswith("__"):
+            continue
         try:
             options = manager.parse_hookimpl_opts(plugin, attribute)
         except Exception:  # a property of the plugin that raises is no hook
             continue
         if options is not None:
-            yield attribute, getattr(plugin, attribute), dict(options)
+            implementations.append(_implementation(attribute, getattr(plugin, attribute), dict(options)))
+        elif attribute.startswith(_PREFIX) and inspect.isroutine(inspect.getattr_static(plugin, attribute)):
+            unmarked.append(attribute)
+    return implementations, unmarked
 
 
-def _rank(options: Mapping[str, Any]) -> int:
-    return bool(options.get("trylast")) - bool(options.get("tryfirst"))
+def _implementation(attribute: str, function: Callable[..., object], options: dict[str, Any]) -> Implementation:
+    return Implementation(
+        options.get("specname") or attribute,
+        function,
+        bool(options.get("trylast")) - bool(options.get("tryfirst")),
+        bool(options.get("optionalhook")),
+        bool(options.get("wrapper") or options.get("hookwrapper")),
+    )
 
 
-def _check(
-    implementation: Implementation,
-    options: Mapping[str, Any],
-    plugin: str,
-    known: Mapping[str, HookSpecification],
-) -> None:
+def check(implementation: Implementation, plugin: str, known: Mapping[str, HookSpecification]) -> None:
+    """Refuse an implementation that could never work.
+
+    Args:
+        implementation: What a plugin implements.
+        plugin: The plugin's name, for the error.
+        known: The declared hooks by name.
+
+    Raises:
+        PluginError: Its hook is unknown and not optional, its arguments are wrong, it is a wrapper or `async def`.
+    """
     hook = implementation.hook
-    if options.get("wrapper") or options.get("hookwrapper"):
+    if implementation.wrapper:
         raise PluginError(
             "wrappers are not supported, because every implementation is called on its own; remove wrapper=True",
             plugin=plugin,
@@ -137,7 +126,7 @@ def _check(
     if hook in known:
         _check_kind(implementation, plugin, known[hook])
         adapt(implementation, plugin, known[hook].arguments)
-    elif not options.get("optionalhook"):
+    elif not implementation.optional:
         raise PluginError(
             f"there is no hook of this name{hint(hook, known)} (an implementation of another distribution's hook is "
             "marked with @hookimpl(optionalhook=True))",
@@ -200,16 +189,14 @@ def _pass_by_name(function: Callable[..., object], wanted: Sequence[tuple[str, i
     return call
 
 
-def unmarked_hooks(manager: pluggy.PluginManager, plugin: object, known: Mapping[str, HookSpecification]) -> list[str]:
-    """Return a sentence for each function of `plugin` that is named like a hook but not marked as an implementation."""
-    marked = {attribute for attribute, _, _ in _marked(manager, plugin)}
+def forgotten(unmarked: Iterable[str], known: Mapping[str, HookSpecification]) -> list[str]:
+    """Return a sentence for each name of an unmarked function that was probably meant to implement a hook."""
     # Compared without the prefix, which makes every name look near.
     hooks = {name.removeprefix(_PREFIX): name for name in known}
     notes: list[str] = []
-    for name in dir(plugin):
-        if name.startswith(_PREFIX) and name not in marked and inspect.isroutine(inspect.getattr_static(plugin, name)):
-            near = nearest(name.removeprefix(_PREFIX), hooks)
-            if near is not None:
-                meant = "" if hooks[near] == name else f"; did you mean {hooks[near]!r}?"
-                notes.append(f"{name!r} is named like a hook but has no @hookimpl: it is never called{meant}")
+    for name in unmarked:
+        near = nearest(name.removeprefix(_PREFIX), hooks)
+        if near is not None:
+            meant = "" if hooks[near] == name else f"; did you mean {hooks[near]!r}?"
+            notes.append(f"{name!r} is named like a hook but has no @hookimpl: it is never called{meant}")
     return notes

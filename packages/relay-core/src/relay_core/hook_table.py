@@ -24,6 +24,9 @@ class HookImpl(NamedTuple):
     """Takes all arguments of the hook, positionally."""
 
 
+_Shown = tuple[Implementation, HookImpl | None]
+
+
 class HookTable:
     """The implementations of each hook in call order. Every method may be called from any thread."""
 
@@ -38,7 +41,7 @@ class HookTable:
         self._on_error = on_error
         self._lock = threading.RLock()
         self._specifications: dict[str, HookSpecification] = {}
-        self._implementations: dict[str, tuple[Implementation, ...]] = {}
+        self._shown: dict[str, list[_Shown]] = {}
         # Replaced as a whole, never changed: readers take no lock.
         self._impls: dict[str, tuple[HookImpl, ...]] = {}
 
@@ -82,6 +85,8 @@ class HookTable:
                 raise PluginError("declares no hook; mark its functions with @hookspec", plugin=repr(namespace))
             fresh = [specification for specification in found if self._is_fresh(specification)]
             self._specifications = self._specifications | {it.name: it for it in fresh}
+            for plugin, shown in self._shown.items():
+                self._shown[plugin] = [(it, impl or self.bound(plugin, it)) for it, impl in shown]
             self._rebuild()
 
     def _is_fresh(self, found: HookSpecification) -> bool:
@@ -92,32 +97,28 @@ class HookTable:
                 plugin=found.owner,
                 hook=found.name,
             )
-        for plugin, implementation in self._each():
-            if implementation.hook == found.name:
-                adapt(implementation, plugin, found.arguments)
+        for plugin, shown in self._shown.items():
+            for implementation, _ in shown:
+                if implementation.hook == found.name:
+                    adapt(implementation, plugin, found.arguments)
         return known is None
-
-    def _each(self) -> Iterable[tuple[str, Implementation]]:
-        return [(plugin, it) for plugin, implementations in self._implementations.items() for it in implementations]
 
     def show(self, plugin: str, implementations: Iterable[Implementation]) -> None:
         """Let a plugin's implementations be called from now on, after those that are there."""
         with self._lock:
-            self._implementations = {**self._implementations, plugin: tuple(implementations)}
+            self._shown[plugin] = [(it, self.bound(plugin, it)) for it in implementations]
             self._rebuild()
 
     def hide(self, plugin: str) -> None:
         """Do not call a plugin's implementations any more."""
         with self._lock:
-            self._implementations = {name: it for name, it in self._implementations.items() if name != plugin}
-            self._rebuild()
+            if self._shown.pop(plugin, None) is not None:
+                self._rebuild()
 
-    def bound(self, plugin: str, implementations: Iterable[Implementation], hook: str) -> HookImpl | None:
-        """Return a plugin's implementation of a declared hook, shown or not; None if there is none."""
-        for implementation in implementations:
-            if implementation.hook == hook:
-                return HookImpl(plugin, adapt(implementation, plugin, self._specifications[hook].arguments))
-        return None
+    def bound(self, plugin: str, implementation: Implementation) -> HookImpl | None:
+        """Return an implementation ready to be called, or None where its hook is not declared yet."""
+        specification = self._specifications.get(implementation.hook)
+        return specification and HookImpl(plugin, adapt(implementation, plugin, specification.arguments))
 
     def after_fork(self) -> None:
         """Make the table usable in a forked child, whose parent may have held the lock in another thread."""
@@ -125,10 +126,10 @@ class HookTable:
 
     def _rebuild(self) -> None:
         ranked: dict[str, list[tuple[int, HookImpl]]] = {}
-        for plugin, it in self._each():
-            if it.hook in self._specifications:
-                impl = HookImpl(plugin, adapt(it, plugin, self._specifications[it.hook].arguments))
-                ranked.setdefault(it.hook, []).append((it.rank, impl))
+        for shown in self._shown.values():
+            for implementation, impl in shown:
+                if impl is not None:
+                    ranked.setdefault(implementation.hook, []).append((implementation.rank, impl))
         self._impls = {
             hook: tuple(impl for _, impl in sorted(entries, key=lambda entry: entry[0]))
             for hook, entries in ranked.items()

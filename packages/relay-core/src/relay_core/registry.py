@@ -6,20 +6,19 @@ calls the hooks, because it stops at the first one that raises.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pluggy
 
 from relay_core import hookspecs
-from relay_core.errors import PluginError, PluginExistsError, RelayError
-from relay_core.hook_checks import HookSpecification, Implementation, adapt, read_implementations, unmarked_hooks
+from relay_core.errors import PluginExistsError, RelayError
+from relay_core.hook_checks import HookSpecification
 from relay_core.hook_table import HookImpl, HookTable
+from relay_core.registered_plugin import RegisteredPlugin
 from relay_core.wording import error_text
 
 if TYPE_CHECKING:
@@ -33,18 +32,6 @@ _NOTED_HOOKS = frozenset({"relay_unconfigure", "relay_instrument", "relay_uninst
 """Hooks that are called once, so that a failure belongs into the report."""
 
 _Failures = dict[str, RelayError]
-
-
-class _Plugin:
-    """A registered plugin and how far its life has come."""
-
-    def __init__(self, name: str, plugin: object, implementations: list[Implementation], notes: list[str]) -> None:
-        self.name = name
-        self.plugin = plugin
-        self.implementations = implementations
-        self.notes = notes
-        self.configured = False
-        self.context: PluginContext | None = None
 
 
 def _log_hook_error(plugin: str, hook: str, error: BaseException) -> None:
@@ -74,7 +61,7 @@ class PluginRegistry:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._table = HookTable(self._manager, self._note_error)
         self._lock = threading.RLock()
-        self._plugins: dict[str, _Plugin] = {}
+        self._plugins: dict[str, RegisteredPlugin] = {}
         self._make_context: Callable[[str], PluginContext] | None = None
         self._instrumented = False
         self._table.declare(hookspecs)
@@ -137,7 +124,7 @@ class PluginRegistry:
         registered = self._plugins.get(name)
         return () if registered is None else tuple(registered.notes)
 
-    def _snapshot(self) -> dict[str, _Plugin]:
+    def _snapshot(self) -> dict[str, RegisteredPlugin]:
         with self._lock:
             return dict(self._plugins)
 
@@ -167,10 +154,10 @@ class PluginRegistry:
             Why plugins were refused, by name; the others are registered.
         """
         failures: _Failures = {}
-        declared = [it for it in plugins if _succeeds(failures, it[0], self._declare, *it)]
-        admitted = [it[0] for it in declared if _succeeds(failures, it[0], self._admit, *it)]
-        failures |= self._bring_up([it for name, it in self._snapshot().items() if name in admitted])
-        return failures
+        found = [RegisteredPlugin(name, plugin) for name, plugin in plugins]
+        declared = [it for it in found if _succeeds(failures, it.name, self._declare, it)]
+        admitted = [it for it in declared if _succeeds(failures, it.name, self._admit, it)]
+        return failures | self._bring_up(admitted)
 
     def _free_name(self, plugin: object) -> str:
         name = base = str(getattr(plugin, "__name__", type(plugin).__name__))
@@ -180,28 +167,21 @@ class PluginRegistry:
             name = f"{base}-{number}"
         return name
 
-    def _declare(self, name: str, plugin: object) -> None:
-        hook = "relay_addhooks"
-        if plugin is None or inspect.isclass(plugin):
-            what = "None" if plugin is None else f"a class; register an instance, {plugin.__name__}(...)"
-            raise PluginError(f"is {what}", plugin=name)
-        for implementation in read_implementations(self._manager, plugin, name, self.hooks(), only=hook):
-            with _refusing(name, hook):
-                adapt(implementation, name, self.hooks()[hook].arguments)(self)
+    def _declare(self, plugin: RegisteredPlugin) -> None:
+        plugin.read(self._manager)
+        plugin.add_hooks(self)
 
-    def _admit(self, name: str, plugin: object) -> None:
+    def _admit(self, plugin: RegisteredPlugin) -> None:
         with self._lock:
             for registered in self._plugins.values():
-                if registered.name == name or registered.plugin is plugin:
+                if registered.name == plugin.name or registered.plugin is plugin.plugin:
                     raise PluginExistsError(plugin=registered.name)
-            implementations = read_implementations(self._manager, plugin, name, self.hooks())
-            notes = [] if implementations else ["implements no hook: none of its functions is marked with @hookimpl"]
-            notes += unmarked_hooks(self._manager, plugin, self.hooks())
-            self._plugins[name] = _Plugin(name, plugin, implementations, notes)
-        for note in notes:
-            _log.warning("plugin %r: %s", name, note)
+            plugin.check(self.hooks())
+            self._plugins[plugin.name] = plugin
+        for note in plugin.notes:
+            _log.warning("plugin %r: %s", plugin.name, note)
 
-    def _bring_up(self, plugins: Iterable[_Plugin]) -> _Failures:
+    def _bring_up(self, plugins: Iterable[RegisteredPlugin]) -> _Failures:
         """Configure, show and instrument plugins, as far as the runtime has come itself."""
         failures: _Failures = {}
         ready = [it for it in plugins if _succeeds(failures, it.name, self._configure_one, it)]
@@ -209,29 +189,23 @@ class PluginRegistry:
             ready = [it for it in ready if self._plugins.get(it.name) is it]
             for plugin in ready:
                 self._table.show(plugin.name, plugin.implementations)
+                plugin.shown = True
         if ready or failures:
             self._on_change()
         if self._instrumented:
-            for plugin in ready:
-                self._call_of(plugin, "relay_instrument")
+            self._switch_instruments("relay_instrument", on=True)
         return failures
 
-    def _configure_one(self, plugin: _Plugin) -> None:
+    def _configure_one(self, plugin: RegisteredPlugin) -> None:
         with self._lock:
             make_context = self._make_context
             if make_context is None or plugin.configured:
                 return
             plugin.configured = True
-        configure = self._table.bound(plugin.name, plugin.implementations, "relay_configure")
-        if configure is None:
-            return
         try:
-            with _refusing(plugin.name, "relay_configure"):
-                plugin.context = make_context(plugin.name)
-                configure.function(plugin.context)
+            plugin.configure(make_context, self.hooks())
         except BaseException:
             self._forget(plugin)
-            self._take_back(plugin)
             raise
 
     # --- The runtime's own steps -------------------------------------------------------------------------------------
@@ -257,17 +231,23 @@ class PluginRegistry:
 
     def instrument(self) -> None:
         """Let integrations hook themselves into their frameworks, and from now on those that are registered later."""
-        with self._lock:
-            done, self._instrumented = self._instrumented, True
-        if not done:
-            self.call("relay_instrument")
+        self._instrumented = True
+        self._switch_instruments("relay_instrument", on=True)
 
     def uninstrument(self) -> None:
         """Let integrations take themselves out of their frameworks again."""
+        self._instrumented = False
+        self._switch_instruments("relay_uninstrument", on=False)
+
+    def _switch_instruments(self, hook: str, *, on: bool) -> None:
         with self._lock:
-            done, self._instrumented = self._instrumented, False
-        if done:
-            self.call("relay_uninstrument")
+            switched = [it for it in self._plugins.values() if it.shown and it.instrumented is not on]
+            for plugin in switched:
+                plugin.instrumented = on
+        names = {plugin.name for plugin in switched}
+        for impl in self.impls(hook):
+            if impl.plugin in names:
+                self._table.call_one(impl, hook, ())
 
     def after_fork(self) -> None:
         """Make the registry usable in a forked child, whose parent may have held the lock in another thread."""
@@ -288,38 +268,33 @@ class PluginRegistry:
                 return False
             self._forget(plugin)
         self._on_change()
-        if self._instrumented:
+        if plugin.instrumented:
             self._call_of(plugin, "relay_uninstrument")
-        if plugin.configured and any(it.hook == "relay_unconfigure" for it in plugin.implementations):
+        if plugin.configured and plugin.hook("relay_unconfigure", self.hooks()) is not None:
             self._drain()
         self._unconfigure_one(plugin)
         return True
 
-    def _find(self, plugin_or_name: object) -> _Plugin | None:
+    def _find(self, plugin_or_name: object) -> RegisteredPlugin | None:
         if isinstance(plugin_or_name, str):
             return self._plugins.get(plugin_or_name)
         return next((it for it in self._plugins.values() if it.plugin is plugin_or_name), None)
 
-    def _forget(self, plugin: _Plugin) -> None:
+    def _forget(self, plugin: RegisteredPlugin) -> None:
         with self._lock:
             self._table.hide(plugin.name)
             self._plugins.pop(plugin.name, None)
 
-    def _unconfigure_one(self, plugin: _Plugin) -> None:
+    def _unconfigure_one(self, plugin: RegisteredPlugin) -> None:
         if plugin.configured:
             plugin.configured = False
             self._call_of(plugin, "relay_unconfigure")
-            self._take_back(plugin)
+            plugin.take_back()
 
-    def _take_back(self, plugin: _Plugin) -> None:
-        context, plugin.context = plugin.context, None
-        if context is not None:
-            context.undo()
-
-    def _call_of(self, plugin: _Plugin, hook: str) -> None:
-        impl = self._table.bound(plugin.name, plugin.implementations, hook)
-        if impl is not None:
-            self._table.call_one(impl, hook, ())
+    def _call_of(self, plugin: RegisteredPlugin, hook: str) -> None:
+        function = plugin.hook(hook, self.hooks())
+        if function is not None:
+            self._table.call_one(HookImpl(plugin.name, function), hook, ())
 
     def _note_error(self, plugin: str, hook: str, error: BaseException) -> None:
         registered = self._plugins.get(plugin)
@@ -335,14 +310,3 @@ def _succeeds(failures: _Failures, name: str, step: Callable[..., None], *argume
         failures[name] = error
         return False
     return True
-
-
-@contextmanager
-def _refusing(plugin: str, hook: str) -> Generator[None]:
-    """Turn whatever the plugin's own code raises into a `PluginError`."""
-    try:
-        yield
-    except (RelayError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise PluginError(f"raised {error_text(error)}", plugin=plugin, hook=hook) from error
