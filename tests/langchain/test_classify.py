@@ -23,22 +23,17 @@ def run(*, tags: tuple[str, ...] = (), **metadata: Any) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("kind", "run_type", "expected"),
+    ("run_type", "expected"),
     [
-        ("chain", None, ScopeType.Function),
-        ("chain", "prompt", ScopeType.Function),
-        ("chain", "parser", ScopeType.Function),
-        ("chain", "llm", ScopeType.Llm),
-        ("chain", "retriever", ScopeType.Retriever),
-        ("chat_model", None, ScopeType.Llm),
-        ("llm", None, ScopeType.Llm),
-        ("tool", None, ScopeType.Tool),
-        ("retriever", None, ScopeType.Retriever),
+        ("prompt", ScopeType.Function),
+        ("parser", ScopeType.Function),
+        ("llm", ScopeType.Llm),
+        ("retriever", ScopeType.Retriever),
     ],
 )
-def test_scope_types(kind: str, run_type: str | None, expected: ScopeType) -> None:
-    """The hook that reports a run decides, LangChain's own word for a chain refines it."""
-    assert expected is scope_type_of(kind, run_type)
+def test_scope_types(run_type: str, expected: ScopeType) -> None:
+    """LangChain's own word for a chain says what it is."""
+    assert expected is scope_type_of(run_type)
 
 
 def test_agents() -> None:
@@ -52,19 +47,18 @@ def test_agents() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "serialized", "metadata", "expected"),
+    ("serialized", "metadata", "expected"),
     [
-        ("given", {"name": "cls"}, {}, "given"),
-        (None, {"name": "cls"}, {}, "cls"),
-        (None, {"id": ["a", "B"]}, {}, "B"),
-        (None, {}, {"langgraph_node": "n"}, "n"),
-        (None, None, {}, "chain"),
-        ("", {"id": []}, {}, "chain"),
+        ({"name": "cls"}, {}, "cls"),
+        ({"id": ["a", "B"]}, {}, "B"),
+        ({}, {"langgraph_node": "n"}, "n"),
+        (None, {}, "chain"),
+        ({"id": []}, {}, "chain"),
     ],
 )
-def test_names(name: str | None, serialized: dict[str, Any] | None, metadata: dict[str, Any], expected: str) -> None:
-    """A run is called by its run name, its class, its node, or what it is."""
-    assert expected == run_name("chain", name, serialized, metadata)
+def test_names(serialized: dict[str, Any] | None, metadata: dict[str, Any], expected: str) -> None:
+    """A run without a run name is called by its class, its node, or what it is."""
+    assert expected == run_name("chain", serialized, metadata)
 
 
 def test_retry_attempts() -> None:

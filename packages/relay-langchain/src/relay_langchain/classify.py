@@ -6,7 +6,16 @@ from typing import Any, Final
 from relay_core.vocabulary import ScopeType
 from relay_langchain.runs import Run
 
-__all__ = ["HIDDEN_TAG", "agent_name", "is_agent", "is_marked_hidden", "retry_attempt", "run_name", "scope_type_of"]
+__all__ = [
+    "HIDDEN_TAG",
+    "SCOPE_TYPES",
+    "agent_name",
+    "is_agent",
+    "is_marked_hidden",
+    "retry_attempt",
+    "run_name",
+    "scope_type_of",
+]
 
 HIDDEN_TAG: Final = "langsmith:hidden"
 """The tag by which LangChain and LangGraph mark runs that are plumbing."""
@@ -14,13 +23,14 @@ HIDDEN_TAG: Final = "langsmith:hidden"
 _AGENT_INTEGRATION: Final = "langchain_create_agent"
 _ATTEMPT_TAG: Final = "retry:attempt:"
 
-_SCOPE_TYPES: Final = {
+SCOPE_TYPES: Final = {
     "chain": ScopeType.Function,
     "chat_model": ScopeType.Llm,
     "llm": ScopeType.Llm,
     "tool": ScopeType.Tool,
     "retriever": ScopeType.Retriever,
 }
+"""The category of a run, by the hook that reports it."""
 _RUN_TYPES: Final = {
     "llm": ScopeType.Llm,
     "tool": ScopeType.Tool,
@@ -30,10 +40,8 @@ _RUN_TYPES: Final = {
 """What LangChain says about a run that it reports as a chain; all other words are functions."""
 
 
-def scope_type_of(kind: str, run_type: str | None) -> ScopeType:
-    """Return the category of a run from the hook that reported it and LangChain's own word for it."""
-    if run_type is None or kind != "chain":
-        return _SCOPE_TYPES[kind]
+def scope_type_of(run_type: str) -> ScopeType:
+    """Return the category of a run that LangChain reports as a chain, from its own word for it."""
     return _RUN_TYPES.get(run_type, ScopeType.Function)
 
 
@@ -70,10 +78,8 @@ def retry_attempt(tags: "list[str] | tuple[str, ...]") -> int | None:
     return None
 
 
-def run_name(kind: str, name: str | None, serialized: Mapping[str, Any] | None, metadata: Mapping[str, Any]) -> str:
-    """Return what a run is called: its run name, its class, its node, or what it is."""
-    if name:
-        return name
+def run_name(kind: str, serialized: Mapping[str, Any] | None, metadata: Mapping[str, Any]) -> str:
+    """Return what a run without a run name is called: by its class, its node, or what it is."""
     if serialized:
         found = serialized.get("name") or (serialized.get("id") or (None,))[-1]
         if found:

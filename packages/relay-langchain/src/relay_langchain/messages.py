@@ -55,9 +55,8 @@ def assistant_message(message: BaseMessage) -> dict[str, Any]:
     """Return an AI message as an OpenAI assistant message."""
     fields = message.__dict__
     projected = _common("assistant", fields)
-    calls = tool_calls(fields)
-    if calls:
-        projected["tool_calls"] = calls
+    if fields.get("tool_calls") or fields.get("invalid_tool_calls"):
+        projected["tool_calls"] = tool_calls(fields)
     extras = fields.get("additional_kwargs")
     if extras:
         for key in _ASSISTANT_EXTRAS:
@@ -66,14 +65,11 @@ def assistant_message(message: BaseMessage) -> dict[str, Any]:
     return projected
 
 
-def tool_calls(fields: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+def tool_calls(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the tool calls of an AI message's fields in OpenAI's shape; those that were not valid JSON verbatim."""
-    calls = fields.get("tool_calls")
-    invalid = fields.get("invalid_tool_calls")
-    if not calls and not invalid:
-        return None
-    projected = [_function_call(call.get("id"), call.get("name"), _arguments(call.get("args"))) for call in calls or ()]
-    projected += [_function_call(call.get("id"), call.get("name"), call.get("args")) for call in invalid or ()]
+    valid, invalid = fields.get("tool_calls") or (), fields.get("invalid_tool_calls") or ()
+    projected = [_function_call(call.get("id"), call.get("name"), _arguments(call.get("args"))) for call in valid]
+    projected += [_function_call(call.get("id"), call.get("name"), call.get("args")) for call in invalid]
     return projected
 
 

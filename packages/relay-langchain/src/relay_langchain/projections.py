@@ -1,6 +1,7 @@
 """How LangChain's own types are recorded: one projection per class, found by class name so that nothing is imported.
 
 What a framework injects into a tool or a node (runtime, store, callbacks, runnables) is recorded by its type alone.
+A projection returns plain data as far as it can: that is encoded in one pass.
 """
 
 from collections.abc import Callable
@@ -39,7 +40,9 @@ def document(value: Any) -> dict[str, object]:
 
 
 def _chat_prompt(value: Any) -> dict[str, object]:
-    return {"messages": list(value.__dict__["messages"])}
+    from relay_langchain.messages import chat_messages
+
+    return {"messages": chat_messages(value.__dict__["messages"])}
 
 
 def _text_prompt(value: Any) -> object:
@@ -62,7 +65,7 @@ def _agent_finish(value: Any) -> dict[str, object]:
 
 def _agent_step(value: Any) -> dict[str, object]:
     fields = value.__dict__
-    return {"action": fields.get("action"), "observation": fields.get("observation")}
+    return {"action": _agent_action(fields["action"]), "observation": fields.get("observation")}
 
 
 def _llm_result(value: Any) -> object:
@@ -72,8 +75,10 @@ def _llm_result(value: Any) -> object:
 
 
 def _generation(value: Any) -> object:
+    from relay_langchain.messages import chat_messages
+
     fields = value.__dict__
-    return fields["message"] if "message" in fields else {"text": fields.get("text")}
+    return chat_messages([fields["message"]])[0] if "message" in fields else {"text": fields.get("text")}
 
 
 def tool_definition(value: Any) -> dict[str, object]:

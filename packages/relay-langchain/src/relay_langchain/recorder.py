@@ -16,7 +16,16 @@ from langchain_core.messages import ToolMessage
 from relay_core.handles import ScopeHandle
 from relay_core.outcomes import type_name
 from relay_core.vocabulary import LLMAttributes, Outcome, ScopeType
-from relay_langchain.classify import agent_name, is_agent, is_marked_hidden, retry_attempt, run_name, scope_type_of
+from relay_langchain.classify import (
+    HIDDEN_TAG,
+    SCOPE_TYPES,
+    agent_name,
+    is_agent,
+    is_marked_hidden,
+    retry_attempt,
+    run_name,
+    scope_type_of,
+)
 from relay_langchain.current import note_body
 from relay_langchain.messages import chat_messages
 from relay_langchain.metadata import start_metadata
@@ -41,8 +50,6 @@ CHAT_SCHEMA: Final = {"name": "openai/chat-completions", "version": "1"}
 """The schema of what models are asked and answer."""
 
 _OK: Final = Ending()
-_PLACEHOLDER: Final = {"input": ""}
-"""What LangChain reports as the input of a streamed chain, whose real input arrives with its end."""
 _ERROR_TEXT: Final = 2_000
 """How much of a failed tool's message becomes the status description."""
 
@@ -73,24 +80,24 @@ class Recorder:
         if runs.is_repeated(run_id):
             return None
         noted = dict(metadata) if metadata else {}
-        name = run_name(kind, run_name_, serialized, noted)
+        name = run_name_ or run_name(kind, serialized, noted)
         parent = parent_run(runs, parent_run_id, run_name_)
-        return Run(run_id.int, kind, name, parent, tuple(tags or ()), noted, scope_type_of(kind, None), owner)
+        return Run(run_id.int, kind, name, parent, tuple(tags) if tags else (), noted, SCOPE_TYPES[kind], owner)
 
     def chain_start(self, run: Run, run_id: UUID, inputs: object, run_type: str | None) -> None:
         """Start a chain's scope."""
         run.typed = run_type is not ABSENT
         if run.typed and run_type is not None:
             run.run_type = run_type
-            run.scope_type = scope_type_of("chain", run_type)
-        elif is_agent(run.metadata, run.parent):
+            run.scope_type = scope_type_of(run_type)
+        elif run.metadata and is_agent(run.metadata, run.parent):
             run.scope_type = ScopeType.Agent
             run.name = agent_name(run.metadata, run.name)
-        if run.parent is not None and (attempt := retry_attempt(run.tags)) is not None:
-            self._mark_retry(run.parent, attempt)
-        if run.deferred and inputs == _PLACEHOLDER:
-            inputs = None
-        self._start(run, run_id, inputs)
+        parent = run.parent
+        if parent is not None and parent.error_type is not None and (attempt := retry_attempt(run.tags)) is not None:
+            self._mark_retry(parent, attempt)
+        # A streamed chain starts with a placeholder: its real input arrives with its end.
+        self._start(run, run_id, None if run.deferred else inputs)
 
     def model_start(
         self, run: Run, run_id: UUID, messages: Sequence[object], params: Mapping[str, Any] | None, batch_size: int
@@ -146,7 +153,7 @@ class Recorder:
         parent = parent_handle(scopes, run.parent)
         hidden = None if info is None else info.hidden
         if hidden is None:
-            hidden = is_marked_hidden(run.tags, run.parent) and not self._runs.show_hidden
+            hidden = HIDDEN_TAG in run.tags and is_marked_hidden(run.tags, run.parent) and not self._runs.show_hidden
         if hidden:
             run.hidden = True
             run.handle = parent

@@ -197,8 +197,8 @@ class RunRegistry:
         return ending._replace(output=self._snapshot(ending.output), profile=profile, metadata=metadata, timestamp=now)
 
     def _snapshot(self, value: object) -> object:
-        """Return `value` encoded as it is now, in a form that the payload encoder passes through."""
-        return None if value is None else orjson.Fragment(self._relay.encoder.encode(value))
+        """Return what will be recorded of `value`, as it is now and detached from it."""
+        return None if value is None else orjson.loads(self._relay.encoder.encode(value))
 
     # --- Runs that nobody will end -----------------------------------------------------------------------------------
 
