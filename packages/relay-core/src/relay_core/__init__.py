@@ -13,6 +13,7 @@ Nothing starts, and nothing is read, before the first use.
 """
 
 from relay_core import propagation, scope, scope_local, subscribers
+from relay_core.counters import Statistics
 from relay_core.errors import (
     GuardrailRejected,
     PluginError,
@@ -28,7 +29,6 @@ from relay_core.hookspecs import hookimpl, hookspec
 from relay_core.metrics import MetricMeasurement
 from relay_core.propagation import PropagationContext, capture_propagation_context, capture_traceparent
 from relay_core.runtime import Relay, statistics
-from relay_core.counters import Statistics
 from relay_core.vocabulary import (
     LLMAttributes,
     LogSeverity,

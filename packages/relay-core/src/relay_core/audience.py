@@ -18,7 +18,17 @@ Listener = tuple[str, Callable[..., Any]]
 class Audience:
     """The listeners of one runtime, in call order."""
 
-    __slots__ = ("by_phase", "chains", "dispatch", "sanitize", "trajectory", "transforms", "wants_end", "wants_mark", "wants_start")
+    __slots__ = (
+        "by_phase",
+        "chains",
+        "dispatch",
+        "sanitize",
+        "trajectory",
+        "transforms",
+        "wants_end",
+        "wants_mark",
+        "wants_start",
+    )
 
     @property
     def wants_any(self) -> bool:

@@ -1,16 +1,26 @@
 """What the scope functions refuse, and in which words. Each check runs before any effect."""
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, cast
 
 import orjson
 
 from relay_core.errors import ScopeError
-from relay_core.handles import ALWAYS_OPEN, ScopeHandle
+from relay_core.handles import ScopeHandle
 from relay_core.timestamps import from_datetime
 from relay_core.vocabulary import LogSeverity, ScopeType
 
-__all__ = ["checked_end", "checked_name", "checked_schema", "checked_severity", "checked_type", "not_endable"]
+__all__ = [
+    "checked_end",
+    "checked_name",
+    "checked_profile",
+    "checked_schema",
+    "checked_severity",
+    "checked_type",
+    "not_endable",
+]
 
 
 def checked_name(name: object) -> str:
@@ -34,10 +44,18 @@ def checked_type(scope_type: object) -> ScopeType:
 def checked_schema(schema: object) -> bytes:
     """Return the schema as JSON; ValueError where it lacks a name or a version."""
     if isinstance(schema, Mapping):
-        name, version = schema.get("name"), schema.get("version")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        name, version = cast("Mapping[str, object]", schema).get("name"), schema.get("version")
         if type(name) is str and type(version) is str:
-            return orjson.dumps({"name": name, "version": version})
+            with contextlib.suppress(TypeError):  # lone surrogates
+                return orjson.dumps({"name": name, "version": version})
     raise ValueError('data_schema must be {"name": str, "version": str}')
+
+
+def checked_profile(profile: object) -> Mapping[str, Any]:
+    """Return the category profile; TypeError for anything but a mapping."""
+    if isinstance(profile, Mapping):
+        return cast("Mapping[str, Any]", profile)
+    raise TypeError(f"category_profile must be a mapping, not {type(profile).__name__}")
 
 
 def checked_severity(severity: str) -> str:
@@ -57,10 +75,10 @@ def checked_end(handle: ScopeHandle, timestamp: datetime) -> int:
     return at
 
 
-def not_endable(handle: object) -> Exception:
-    """Return why this handle cannot be ended here."""
+def not_endable(handle: object, runtime: object) -> Exception:
+    """Return why this handle cannot be ended by the runtime that `runtime` stands for."""
     if not isinstance(handle, ScopeHandle):
         return TypeError(f"handle must be a ScopeHandle, not {type(handle).__name__}")
-    if handle.serial == ALWAYS_OPEN:
-        return ScopeError("is never closed: it was not opened here", name=handle.name, uuid=handle.uuid)
-    return ScopeError("belongs to another runtime", name=handle.name, uuid=handle.uuid)
+    other = handle._owner.runtime is not runtime  # pyright: ignore[reportPrivateUsage]
+    reason = "belongs to another runtime" if other else "never closes: it was not opened here"
+    return ScopeError(reason, name=handle.name, uuid=handle.uuid)

@@ -5,20 +5,39 @@ from typing import Final
 
 from relay_core.audience import Audience, Listener
 from relay_core.chains import Snapshot
-from relay_core.events import Event, MarkEvent, Record, ScopeEvent, Scrubber, event_from_record
-from relay_core.handles import MarkIdentity, ScopeHandle, nearest_open, set_entry
+from relay_core.current import set_entry
+from relay_core.events import Event, MarkEvent, ScopeEvent, Scrubber, event_from_record
+from relay_core.handles import MarkIdentity, ScopeHandle
 from relay_core.isolation import Isolation
 
-__all__ = ["FEEDBACK_DEPTH", "Delivery", "Item", "Locals"]
-
-FEEDBACK_DEPTH: Final = 8
-"""Emissions caused by delivery deeper than this are dropped: a subscriber that feeds itself would never end."""
+__all__ = ["Delivery", "Item", "Locals"]
 
 Locals = tuple[tuple[Snapshot, tuple[Listener, ...]], ...]
 """What the scopes that contain an event had registered when it was emitted, from root to leaf."""
 
-Item = tuple[Record, Audience | None, Locals | None, int, int]
-"""What waits in the queue: the record, who gets it, its feedback depth and its payload's bytes."""
+Item = tuple[
+    ScopeHandle | MarkIdentity,
+    str | None,
+    int,
+    bytes | None,
+    bytes | None,
+    bytes | None,
+    bytes | None,
+    bytes | None,
+    Audience | None,
+    Locals | None,
+    int,
+    int,
+]
+"""What waits in the queue: a `relay_core.events.Record`, who gets it, its feedback depth and its payload's bytes.
+
+One flat tuple, because each further object is paid for three times: when it is made, by the garbage collector, and when
+another core reads it.
+"""
+
+_AUDIENCE: Final = 8
+_LOCALS: Final = 9
+_DEPTH: Final = 10
 
 
 class Delivery:
@@ -28,15 +47,17 @@ class Delivery:
         self,
         *,
         isolation: Isolation,
+        own_errors: Isolation,
         transform: Callable[[Event, Audience | None, Locals | None], Event],
-        collect: Callable[[Event, Audience], None],
+        collect: Callable[[Event, object, Audience], None],
     ) -> None:
         """Set up.
 
         Args:
             isolation: Counts and logs what listeners raise.
+            own_errors: Counts and logs what is our own mistake.
             transform: Metadata injectors and sanitizers; called only where there are any.
-            collect: Gathers trajectories; called only where somebody wants them.
+            collect: Gathers trajectories, from an event and what it is about; called only where somebody wants them.
         """
         self.scrubber: Scrubber | None = None
         """Removes credentials before anyone sees a payload; None for no redaction."""
@@ -44,6 +65,7 @@ class Delivery:
         self.depth = 0
         """The feedback depth of the event that is being delivered."""
         self._isolation = isolation
+        self._own_errors = own_errors
         self._transform = transform
         self._collect = collect
 
@@ -51,34 +73,44 @@ class Delivery:
         """Deliver `batch` in order. Whatever a listener raises stays with that listener."""
         sinks: Audience | None = None
         events: list[Event] = []
-        for record, audience, local, depth, _ in batch:
-            self.depth = depth
-            event = self._observe(record, audience, local)
+        for item in batch:
+            try:
+                event = self._observe(item)
+            except BaseException as error:  # ours: this event is lost, and not those after it
+                self._own_errors.record("relay", "delivery", error)
+                continue
+            audience = item[_AUDIENCE]
             if audience is not sinks:
                 self._dispatch(sinks, events)
                 sinks, events = audience, []
             if audience is not None and audience.dispatch:
                 events.append(event)
-            self.delivered += 1
         self._dispatch(sinks, events)
-        set_entry(None)
+        self.delivered += len(batch)
 
-    def _observe(self, record: Record, audience: Audience | None, local: Locals | None) -> Event:
+    def _observe(self, item: Item) -> Event:
         """Build the event and hand it to everyone who observes single events."""
-        phase = record[1]
-        event: Event = event_from_record(MarkEvent if phase is None else ScopeEvent, record, self.scrubber)
-        listeners = () if audience is None else audience.by_phase[phase]
-        if listeners or local is not None:
-            _enter_origin(record[0])
-        if local is not None or (audience is not None and audience.transforms):
-            event = self._transform(event, audience, local)
+        phase = item[1]
+        audience = item[_AUDIENCE]
+        local = item[_LOCALS]
+        event: Event = event_from_record(MarkEvent if phase is None else ScopeEvent, item, self.scrubber)
+        self.depth = item[_DEPTH]
+        set_entry(item)  # its scope is current for the listeners
         if audience is not None:
-            self._tell(listeners, event)
+            if audience.transforms or local is not None:
+                event = self._transform(event, audience, local)
+            for name, function in audience.by_phase[phase]:
+                try:
+                    function(event)
+                except BaseException as error:
+                    self._isolation.record(name, "a subscriber", error)
             if audience.trajectory:
-                self._collect(event, audience)
+                self._collect(event, item[0], audience)
+        elif local is not None:
+            event = self._transform(event, audience, local)
         if local is not None:
-            for _, own in local:
-                self._tell(own, event)
+            for _, listeners in local:
+                self._tell(listeners, event)
         return event
 
     def _tell(self, listeners: tuple[Listener, ...], event: Event) -> None:
@@ -91,18 +123,10 @@ class Delivery:
     def _dispatch(self, audience: Audience | None, events: list[Event]) -> None:
         if not events or audience is None:
             return
+        set_entry(None)  # a batch has no scope
         batch = tuple(events)
         for name, function in audience.dispatch:
             try:
                 function(batch)
             except BaseException as error:
                 self._isolation.record(name, "relay_dispatch", error)
-
-
-def _enter_origin(identity: object) -> None:
-    """Make the emitter's scope, or its nearest open ancestor, current for the listeners."""
-    handle = identity if isinstance(identity, ScopeHandle) else None
-    if isinstance(identity, MarkIdentity):
-        handle = identity.scope
-    handle = nearest_open(handle)
-    set_entry(None if handle is None else (handle, None, None, None))

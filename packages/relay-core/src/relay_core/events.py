@@ -58,6 +58,7 @@ Record = tuple[
     bytes | None,  # metadata
     bytes | None,  # category_profile
     bytes | None,  # keys that this version does not know, as a JSON object
+    *tuple[Any, ...],  # what `relay_core.delivery` keeps behind it, while it waits
 ]
 """What an emission leaves behind: a plain tuple, because building one is the cheapest thing Python can do."""
 
@@ -145,13 +146,19 @@ class Event:
         """What belongs to the category: ``model_name``, ``tool_call_id``, annotated request and response, ..."""
         return _decoded(self._scrubbed()[6])
 
+    @property
+    def payload_bytes(self) -> int:
+        """How many bytes of JSON its payload holds: data, metadata and category profile. Decodes nothing."""
+        record = self._record
+        return len(record[3] or b"") + len(record[5] or b"") + len(record[6] or b"")
+
     def replace(self, *, data: object = _UNSET, metadata: object = _UNSET, category_profile: object = _UNSET) -> Self:
         """Return a copy with other payload fields, for sanitizers. Values must be plain JSON data; None is null.
 
         Raises:
             TypeError: A value is not plain JSON data, or metadata or category_profile is neither a dict nor None.
         """
-        identity, phase, at, old_data, schema, old_metadata, old_profile, extra = self._scrubbed()
+        identity, phase, at, old_data, schema, old_metadata, old_profile, extra, *_ = self._scrubbed()
         record = (
             identity,
             phase,
@@ -179,21 +186,22 @@ class Event:
 
     def _line(self, head: bytes) -> bytes:
         """Join the wire keys in the order of the format; what is the same on both events of a scope is made once."""
-        identity, _, at, data, schema, metadata, profile, extra = self._scrubbed()
-        ids, labels = identity.wire or _wire(identity, self._record[1] is not None)
+        record = self._scrubbed()
+        identity, extra = record[0], record[7]
+        ids, labels = identity.wire or _wire(identity, record[1] is not None)
         return b"".join(
             (
                 head,
                 ids,
-                format_timestamp(at).encode(),
+                format_timestamp(record[2]).encode(),
                 labels,
-                profile or NULL,
+                record[6] or NULL,
                 b',"data":',
-                data or NULL,
+                record[3] or NULL,
                 b',"data_schema":',
-                schema or NULL,
+                record[4] or NULL,
                 b',"metadata":',
-                metadata or NULL,
+                record[5] or NULL,
                 b"," + extra[1:] if extra else b"}",
             )
         )
@@ -204,12 +212,12 @@ class Event:
         record = self._record
         if scrubber is None:
             return record
-        identity, phase, at, data, schema, metadata, profile, extra = record
+        data, metadata, profile = record[3], record[5], record[6]
         clean_data = data and scrubber.redact(data)
         clean_metadata = metadata and scrubber.redact(metadata)
         clean_profile = profile and scrubber.redact(profile)
         if clean_data is not data or clean_metadata is not metadata or clean_profile is not profile:
-            record = (identity, phase, at, clean_data, schema, clean_metadata, clean_profile, extra)
+            record = (*record[:3], clean_data, record[4], clean_metadata, clean_profile, record[7])
         # Two threads may both do this: the results are equal, and the record is stored before the scrubber goes.
         self._record = record
         self._scrubber = None

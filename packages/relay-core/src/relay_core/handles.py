@@ -1,42 +1,44 @@
-"""Scope handles, and the one ContextVar that says which of them is current.
+"""Scope handles: links to a parent plus "open or closed". There is no stack, and nothing here emits.
 
-There is no stack: a handle is a link to its parent, and being current is an entry in the context that whoever reads it
-skips once its scope is closed. Nothing here emits.
+What is current is in `current`; how scopes begin and end is in `lifecycle`.
 """
 
-# The private state of handles is shared by handles, lifecycle and dispatcher: a property each would be paid on every
-# emission.
+# The private state of handles is shared by handles, current, lifecycle and scopes: a property each would be paid on
+# every emission.
 # pyright: reportPrivateUsage=false
 
-import contextvars
 from collections.abc import Callable
-from typing import Any, Final, Optional
+from typing import Any, NoReturn, Self
 
 import orjson
-from uuid_utils import UUID
+from uuid_utils import UUID, uuid7
 
 from relay_core.chains import ChainSet
 from relay_core.vocabulary import ScopeType
 
 __all__ = [
-    "ALWAYS_OPEN",
-    "Activation",
-    "Entry",
+    "Extras",
     "LocalRegistrations",
     "MarkIdentity",
+    "Owner",
     "RemoteScope",
     "ScopeHandle",
-    "current_entry",
-    "enter",
-    "get_entry",
     "is_ancestor",
-    "leave",
     "nearest_open",
-    "set_entry",
 ]
 
-ALWAYS_OPEN: Final = 0
-"""The serial of handles that no one closes: the implicit root, and the parents of scopes from another process."""
+
+class Owner:
+    """Who may end a handle. A runtime has one for what it starts, and others, of the same `runtime`, for the rest.
+
+    The rest: the implicit root, the parents that are in other processes, and what a forked child has inherited.
+    """
+
+    __slots__ = ("runtime",)
+
+    def __init__(self, runtime: object) -> None:
+        """Belong to the runtime that `runtime` stands for."""
+        self.runtime = runtime
 
 
 class LocalRegistrations:
@@ -52,56 +54,87 @@ class LocalRegistrations:
         """Injectors, sanitizers, guardrails and intercepts."""
 
 
+class Extras:
+    """What most scopes never set."""
+
+    __slots__ = ("attributes", "data", "identity", "local", "metadata", "output")
+
+    def __init__(self) -> None:
+        """Start with nothing set."""
+        self.attributes: tuple[str, ...] = ()
+        self.data: object = None
+        self.identity: bytes | None = None
+        """What the end event's profile repeats from the start's."""
+        self.local: LocalRegistrations | None = None
+        self.metadata: dict[str, Any] = {}
+        """Laid over the end event's metadata."""
+        self.output: tuple[object] | None = None
+        """The end event's output, where `pop` does not pass one."""
+
+
 class ScopeHandle:
     """One unit of work between its start and its end. Returned by `scope.push`, wanted by `scope.pop`.
 
     Hashable, equal by uuid. Everything public is read-only and may be read from any thread.
     """
 
-    # Class attributes, not slots: what most scopes never set costs nothing when a handle is made.
-    _attributes: tuple[str, ...] = ()
-    _data: object = None
-    _metadata: bytes | dict[str, Any] | None = None
-    """JSON once somebody listens; until then the caller's own, copied one level deep."""
-    _identity: bytes | None = None
-    """What the end event's profile repeats from the start's."""
-    _late: "_LateFields | None" = None
-    _local: LocalRegistrations | None = None
-    _root: "ScopeHandle | None" = None
-    _muted = False
-    wire: tuple[bytes, bytes] | None = None
-    """What `relay_core.events` keeps here: the text that both events of the scope share."""
+    __slots__ = (
+        "__weakref__",
+        "_closed",
+        "_extras",
+        "_metadata",
+        "_muted",
+        "_name",
+        "_outer",
+        "_owner",
+        "_parent",
+        "_root",
+        "_run",
+        "_type",
+        "_us",
+        "_uuid",
+        "wire",
+    )
+
+    _outer: Any
+    """What is current once this scope is over; see `relay_core.current`."""
+    _run: "ScopeHandle | None"
+    """The integration's run in which this scope was made current."""
 
     def __init__(
-        self,
-        name: str,
-        scope_type: ScopeType,
-        parent: "ScopeHandle | None",
-        open_serials: set[int],
-        serial: int,
-        uuid: UUID | str,
-        started_us: int,
+        self, name: str, scope_type: ScopeType, parent: "ScopeHandle | None", owner: Owner, started_us: int
     ) -> None:
         """Not for users: `scope.push`, `scope.scope` and `scope.start` make handles."""
         self._name = name
         self._type = scope_type
         self._parent = parent
-        self._open = open_serials
-        self._serial = serial
-        self._uuid = uuid
+        self._owner = owner
         self._us = started_us
+        self._closed = self._muted = False
+        self._root: ScopeHandle | None = None
+        self._outer = self._run = None
+        self._uuid: UUID | str | None = None
+        self._metadata: bytes | dict[str, Any] | None = None
+        """JSON once somebody listens; until then the caller's own, copied one level deep."""
+        self._extras: Extras | None = None
+        self.wire: tuple[bytes, bytes] | None = None
+        """What `relay_core.events` keeps here: the text that both events of the scope share."""
         if parent is not None:
             self._root = parent._root or parent
-            if parent._muted:
-                self._muted = True
+            self._muted = parent._muted
 
     @property
     def uuid(self) -> str:
         """UUIDv7 of the scope, monotonic in the process."""
         uuid = self._uuid
-        if not isinstance(uuid, str):
-            self._uuid = uuid = str(uuid)
-        return uuid
+        if type(uuid) is str:
+            return uuid
+        if uuid is None:
+            # Nobody has needed it so far. Two threads may both be here: the first to store decides.
+            fresh = uuid7()
+            self._uuid = uuid = self._uuid or fresh
+        self._uuid = text = str(uuid)
+        return text
 
     @property
     def name(self) -> str:
@@ -124,14 +157,10 @@ class ScopeHandle:
         return self._us
 
     @property
-    def serial(self) -> int:
-        """Its number among the scopes of this process, or `ALWAYS_OPEN`."""
-        return self._serial
-
-    @property
     def attributes(self) -> tuple[str, ...]:
         """Flag names, sorted and unique."""
-        return self._attributes
+        extras = self._extras
+        return () if extras is None else extras.attributes
 
     @property
     def parent(self) -> "ScopeHandle | None":
@@ -153,7 +182,8 @@ class ScopeHandle:
     @property
     def data(self) -> object:
         """The application's own note, as passed to `push(data=...)`; never put on the wire."""
-        return self._data
+        extras = self._extras
+        return None if extras is None else extras.data
 
     @property
     def metadata(self) -> dict[str, Any] | None:
@@ -164,31 +194,42 @@ class ScopeHandle:
     @property
     def is_open(self) -> bool:
         """Whether the scope has not ended yet."""
-        return self._serial in self._open
+        return not self._closed
 
     @property
     def local(self) -> LocalRegistrations | None:
         """What is registered on this scope; None if nothing is, or the scope has ended."""
-        return self._local
+        extras = self._extras
+        return None if extras is None else extras.local
 
     def set_output(self, value: object) -> None:
         """Give the end event an output, where `pop` or the end of the `with` block does not pass one."""
-        self._late_fields().output = (value,)
+        self.extras().output = (value,)
 
     def set_metadata(self, **entries: object) -> None:
         """Lay `entries` over the metadata of the end event."""
-        self._late_fields().metadata.update(entries)
+        self.extras().metadata.update(entries)
 
-    def _late_fields(self) -> "_LateFields":
-        if self._late is None:
-            self._late = _LateFields()
-        return self._late
+    def extras(self) -> Extras:
+        """Return what is rarely set, to set it. Not for users."""
+        fresh = Extras()
+        self._extras = extras = self._extras or fresh  # one step, so that all threads get the same
+        return extras
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, ScopeHandle) and self.uuid == other.uuid)
 
     def __hash__(self) -> int:
         return hash(self.uuid)
+
+    def __copy__(self) -> Self:
+        return self  # a copy would be a scope that nobody has started
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a ScopeHandle cannot be pickled: propagation.inject() carries a scope to another process")
 
     def __repr__(self) -> str:
         return f"<ScopeHandle {self._type.wire} {self._name!r} {self.uuid}{'' if self.is_open else ' closed'}>"
@@ -197,9 +238,12 @@ class ScopeHandle:
 class RemoteScope(ScopeHandle):
     """The parent of scopes that another process started; never emitted here, never closed here."""
 
-    def __init__(self, parent_uuid: str, root_uuid: str, open_serials: set[int]) -> None:
+    __slots__ = ("_remote_root",)
+
+    def __init__(self, parent_uuid: str, root_uuid: str, owner: Owner) -> None:
         """Stand for the scope `parent_uuid` of the request `root_uuid`."""
-        super().__init__("remote", ScopeType.Unknown, None, open_serials, ALWAYS_OPEN, parent_uuid, 0)
+        super().__init__("remote", ScopeType.Unknown, None, owner, 0)
+        self._uuid = parent_uuid
         self._remote_root = root_uuid
 
     @property
@@ -260,55 +304,6 @@ class MarkIdentity:
         return self._category
 
 
-class _LateFields:
-    """What user code adds to the end event while the scope is open."""
-
-    __slots__ = ("metadata", "output")
-
-    def __init__(self) -> None:
-        self.output: tuple[object] | None = None
-        self.metadata: dict[str, Any] = {}
-
-
-class Activation:
-    """Makes an entry current for as long as it is live, whatever the scope's own life is."""
-
-    __slots__ = ("live",)
-
-    def __init__(self) -> None:
-        """Begin live."""
-        self.live = True
-
-
-Entry = tuple[ScopeHandle | None, Optional["Entry"], ScopeHandle | None, Activation | None]
-"""One layer of what is current in a context:
-
-- the scope that is current; None isolates what follows from everything outside;
-- what is current once this layer is over;
-- the integration's run at that moment, which decides which of the two is the inner one;
-- None where the layer lives as long as its scope; else it ends with the activation.
-"""
-
-_current: contextvars.ContextVar[Entry | None] = contextvars.ContextVar("relay_current_scope", default=None)
-
-# The methods themselves: this is read on every emission.
-get_entry: Final = _current.get
-set_entry: Final = _current.set
-
-
-def current_entry(open_serials: set[int]) -> Entry | None:
-    """Return the innermost live entry of this context that belongs to the runtime of `open_serials`."""
-    entry = get_entry()
-    while entry is not None:
-        handle, previous, _, activation = entry
-        if (activation is None or activation.live) and (
-            handle is None or (handle._open is open_serials and handle._serial in open_serials)
-        ):
-            return entry
-        entry = previous
-    return None
-
-
 def is_ancestor(candidate: ScopeHandle, handle: ScopeHandle | None) -> bool:
     """Say whether `candidate` is a proper ancestor of `handle`."""
     while handle is not None:
@@ -320,22 +315,6 @@ def is_ancestor(candidate: ScopeHandle, handle: ScopeHandle | None) -> bool:
 
 def nearest_open(handle: ScopeHandle | None) -> ScopeHandle | None:
     """Return `handle`, or its nearest ancestor that is open; None where all have ended."""
-    while handle is not None and handle._serial not in handle._open:
+    while handle is not None and handle._closed:
         handle = handle._parent
     return handle
-
-
-def enter(handle: ScopeHandle | None, run: ScopeHandle | None) -> Entry:
-    """Make `handle` current until `leave`, whatever the scope's own life is; None isolates from everything outside."""
-    entry: Entry = (handle, get_entry(), run, Activation())
-    set_entry(entry)
-    return entry
-
-
-def leave(entry: Entry) -> None:
-    """End what `enter` began; may run in any context, also one that does not hold the entry."""
-    activation = entry[3]
-    if activation is not None:
-        activation.live = False
-    if get_entry() is entry:
-        set_entry(entry[1])

@@ -1,31 +1,37 @@
 """How scopes of one runtime begin and end, and which one is current. The public functions are in `scopes`.
 
-Everything here may be called from any thread, task or context, and closes in any order. Nothing here waits.
+Everything here may be called from any thread, task or context, and closes in any order. Nothing here waits, and there
+is no lock: what has to be one step is one line without a call, see `dispatcher`.
 """
 
-# The private state of handles is shared by handles, lifecycle and delivery; see handles.py.
+# The private state of handles is shared by handles, current, lifecycle and scopes; see handles.py.
 # pyright: reportPrivateUsage=false
 
-import itertools
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import orjson
-from uuid_utils import uuid7
+from uuid_utils import UUID, uuid7
 
 from relay_core.audience import Audience
-from relay_core.checks import checked_end, checked_name, checked_schema, checked_type, not_endable
-from relay_core.delivery import Locals
+from relay_core.checks import (
+    checked_end,
+    checked_name,
+    checked_profile,
+    checked_schema,
+    checked_type,
+    not_endable,
+)
+from relay_core.current import Layer, innermost_of, live
+from relay_core.delivery import Item, Locals
 from relay_core.errors import ScopeClosedError, ScopeError
-from relay_core.events import Record
 from relay_core.handles import (
-    ALWAYS_OPEN,
     LocalRegistrations,
+    Owner,
     RemoteScope,
     ScopeHandle,
-    current_entry,
     is_ancestor,
     nearest_open,
 )
@@ -33,15 +39,13 @@ from relay_core.outcomes import OK_STATUS, status_metadata
 from relay_core.timestamps import from_datetime
 from relay_core.vocabulary import Attributes, Outcome, ScopeType, attribute_names
 
-__all__ = ["Lifecycle"]
+__all__ = ["Lifecycle", "laid_over"]
 
 _OK: Final = Outcome.OK
 _CUSTOM: Final = ScopeType.Custom
 _OK_METADATA: Final = b"{" + OK_STATUS + b"}"
 _KEPT_PROFILE: Final = ("model_name", "tool_call_id", "subtype")
 """What the end event's profile repeats from the start's: who was called. The rest is payload and is not kept."""
-
-_time_ns: Final = time.time_ns
 
 
 class Lifecycle:
@@ -50,7 +54,7 @@ class Lifecycle:
     def __init__(
         self,
         *,
-        emit: Callable[[Record, Audience | None, Locals | None, int], None],
+        emit: Callable[[Item], None],
         encode: Callable[[object], bytes],
         first_use: Callable[[], None],
         failed: Callable[[str, str, BaseException], None],
@@ -67,10 +71,10 @@ class Lifecycle:
         self._encode = encode
         self._first_use = first_use
         self._failed = failed
-        self._serials = itertools.count(ALWAYS_OPEN + 1)
-        # The serials of open scopes. Taking one out is atomic: whoever manages to is the one who ends the scope.
-        self._open: set[int] = {ALWAYS_OPEN}
-        self._inherited_below = 0
+        self._runtime = object()
+        self._owner = Owner(self._runtime)
+        self._inherited: tuple[Owner, ...] = ()
+        self._begun = self._ended = 0
         self._local_handles = 0
         self.audience: Audience | None = None
         """Everyone who listens; None when nobody does, and then nothing is built."""
@@ -82,7 +86,11 @@ class Lifecycle:
         """The share of roots that are recorded."""
         self.ready = False
         """Whether the first use is over."""
-        self.root = ScopeHandle("root", ScopeType.Function, None, self._open, ALWAYS_OPEN, uuid7(), 0)
+        self.time_ns: Callable[[], int] = time.time_ns
+        """The clock, in nanoseconds since the epoch; `relay_core.testing` sets another one."""
+        self.new_uuid: Callable[[], UUID | str] = uuid7
+        """Makes the ids of scopes and marks; `relay_core.testing` sets another one."""
+        self.root = ScopeHandle("root", ScopeType.Function, None, Owner(self._runtime), 0)
         """The implicit root: passed as `handle=` it means top level. Never emitted."""
 
     # What is current --------------------------------------------------------------------------------------------------
@@ -94,14 +102,17 @@ class Lifecycle:
     def innermost(self, run: ScopeHandle | None) -> ScopeHandle | None:
         """Return the scope that user code has open inside of an integration's `run`, else `run` itself.
 
-        For integrations, to find the parent of what starts in `run`. Without a run: the user's current scope. None means
-        top level.
+        For integrations, to find the parent of what starts in `run`. Without a run: the user's current scope. None
+        means top level.
         """
-        entry = current_entry(self._open)
+        entry = innermost_of(self._runtime)
         if entry is None:
             return run
         # The user's scope is the inner one if it was opened in this run, or in one that this run contains.
-        return entry[0] if run is None or entry[2] is run or is_ancestor(run, entry[2]) else run
+        if run is not None and entry._run is not run and not is_ancestor(run, entry._run):
+            return run
+        handle = entry.handle if isinstance(entry, Layer) else entry
+        return None if handle is self.root else handle
 
     def current_run(self) -> ScopeHandle | None:
         """Return the framework's own idea of the current scope, from the first integration that has one."""
@@ -111,7 +122,7 @@ class Lifecycle:
             except Exception as error:  # an integration's trouble may not reach the application
                 self._failed(plugin, "relay_current_scope", error)
                 continue
-            if run is not None and run._open is self._open and run._serial in self._open:
+            if run is not None and not run._closed and run._owner.runtime is self._runtime:
                 return run
         return None
 
@@ -128,13 +139,13 @@ class Lifecycle:
         """
         if not isinstance(handle, ScopeHandle):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"handle must be a ScopeHandle or None, not {type(handle).__name__}")
-        if handle._open is not self._open:
+        if handle._owner.runtime is not self._runtime:
             raise ScopeError("belongs to another runtime", name=handle.name, uuid=handle.uuid)
         return None if handle is self.root else handle
 
     # Begin ------------------------------------------------------------------------------------------------------------
 
-    def _begin(  # noqa: PLR0915 - one function: each further call would be paid by every scope
+    def _begin(
         self,
         name: str,
         scope_type: ScopeType,
@@ -156,27 +167,30 @@ class Lifecycle:
             scope_type = checked_type(scope_type)
         flags = None if attributes is None else attribute_names(attributes)
         described = None if schema is None else checked_schema(schema)
-        at = _time_ns() // 1000 if timestamp is None else from_datetime(timestamp, "timestamp")
-        open_serials = self._open
-        if parent is not None and parent._serial not in open_serials:
-            metadata = {**(metadata or {}), "relay.late_parent": parent.uuid}
+        if profile is not None:
+            profile = checked_profile(profile)
+        clock = self.time_ns  # as a local: to call an attribute costs 20 ns more
+        at = clock() // 1000 if timestamp is None else from_datetime(timestamp, "timestamp")
+        if parent is not None and parent._closed:
+            metadata = laid_over(metadata, {"relay.late_parent": parent.uuid})
             parent = nearest_open(parent)
-        serial = next(self._serials)
-        handle = ScopeHandle(name, scope_type, parent, open_serials, serial, uuid7(), at)
+        handle = ScopeHandle(name, scope_type, parent, self._owner, at)
         if flags:
-            handle._attributes = flags
+            handle.extras().attributes = flags
         if data is not None:
-            handle._data = data
+            handle.extras().data = data
+        if profile is not None or scope_type is _CUSTOM:
+            profile = self._completed_profile(handle, profile)
         if self.sampling < 1.0 and parent is None:
             handle._muted = not _is_sampled(handle.uuid, self.sampling)
-        if profile is not None or scope_type is _CUSTOM:
-            profile = _completed_profile(handle, profile)
-        open_serials.add(serial)
+        self._begun += 1
         audience = self.audience
         if (audience is None and not self._local_handles) or handle._muted:
             if metadata is not None:
-                handle._metadata = dict(metadata)
+                handle._metadata = dict(metadata) if type(metadata) is dict else self._object(metadata)
             return handle
+        new_uuid = self.new_uuid
+        handle._uuid = handle._uuid or new_uuid()
         told = None
         if metadata is not None:
             handle._metadata = told = self._object(metadata)
@@ -190,8 +204,19 @@ class Lifecycle:
             if profile is not None:
                 annotated = self._object(self._captured_profile(handle, profile))
                 size += len(annotated)
-            self._emit((handle, "start", at, document, described, told, annotated, None), audience, local, size)
+            emit = self._emit
+            emit((handle, "start", at, document, described, told, annotated, None, audience, local, 0, size))
         return handle
+
+    def _completed_profile(self, handle: ScopeHandle, profile: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Add the subtype that custom scopes must have, and keep what the end event repeats."""
+        profile = profile or {}
+        if handle._type is _CUSTOM and not profile.get("subtype"):
+            profile = {**profile, "subtype": "custom"}
+        kept = {key: profile[key] for key in _KEPT_PROFILE if isinstance(profile.get(key), str)}
+        if kept:
+            handle.extras().identity = self._encode(kept)
+        return profile
 
     # End --------------------------------------------------------------------------------------------------------------
 
@@ -207,57 +232,63 @@ class Lifecycle:
         timestamp: datetime | None,
     ) -> bool:
         """Check everything, then end the scope: the one way in which scopes end."""
-        if not isinstance(handle, ScopeHandle) or handle._open is not self._open or handle._serial == ALWAYS_OPEN:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise not_endable(handle)
-        described = None if schema is None else checked_schema(schema)
-        at = _time_ns() // 1000 if timestamp is None else checked_end(handle, timestamp)
-        serial = handle._serial
         try:
-            self._open.remove(serial)
-        except KeyError:
+            owner = handle._owner
+        except AttributeError:
+            raise not_endable(handle, self._runtime) from None
+        if owner is not self._owner and owner not in self._inherited:
+            raise not_endable(handle, self._runtime)
+        described = None if schema is None else checked_schema(schema)
+        if profile is not None:
+            profile = checked_profile(profile)
+        at = None if timestamp is None else checked_end(handle, timestamp)
+        # One step: whoever finds the scope open is the one who ends it.
+        closed, handle._closed = handle._closed, True
+        if closed:
             return False
+        outer = handle._outer
+        if outer is not None and outer._closed:
+            handle._outer = live(outer)  # or what has ended would be kept for as long as the next entry
         local = None
         if self._local_handles:
             local = self._locals_of(handle)
             self._forget_local(handle)
+        if owner is not self._owner:
+            return True  # inherited by a forked child: the parent's to end
+        self._ended += 1
         audience = self.audience
-        if local is None and (audience is None or not audience.wants_end):
+        if (local is None and (audience is None or not audience.wants_end)) or handle._muted:
             return True
-        # A scope that a forked child inherited is the parent's to end.
-        if handle._muted or serial < self._inherited_below:
-            return True
-        late = handle._late
-        if late is not None:
-            metadata = {**late.metadata, **(metadata or {})}
-            if output is None and late.output is not None:
-                output = late.output[0]
-        document = None
-        size = 0
-        if output is not None and handle._type not in self.uncaptured:
-            document = self._encode(output)
-            size = len(document)
-        started = handle._metadata
-        if metadata is not None or outcome is not _OK:
-            told = self._told(started, metadata, outcome, error)
-        elif started is None:
-            told = _OK_METADATA
-        else:
-            told = self._with_ok(started)
-        annotated = handle._identity
-        if profile is not None:
-            kept = orjson.loads(annotated) if annotated else {}
-            annotated = self._object({**kept, **self._captured_profile(handle, profile)})
-            size += len(annotated)
+        if at is None:
+            clock = self.time_ns
+            at = clock() // 1000
         if at <= handle._us:
             at = handle._us + 1
-        self._emit((handle, "end", at, document, described, told, annotated, None), audience, local, size)
+        told = _OK_METADATA if outcome is _OK else None
+        document = annotated = None
+        size = 0
+        try:
+            extras = handle._extras
+            if extras is not None:
+                annotated = extras.identity
+                if extras.metadata:
+                    metadata = laid_over(extras.metadata, metadata)
+                if output is None and extras.output is not None:
+                    output = extras.output[0]
+            started = handle._metadata
+            if metadata is not None or outcome is not _OK or started is not None:
+                told = self._told(started, metadata, outcome, error)
+            if profile is not None:
+                annotated = self._end_profile(handle, annotated, profile)
+                size = len(annotated)
+            if output is not None and handle._type not in self.uncaptured:
+                document = self._encode(output)
+                size += len(document)
+        finally:
+            # Also when a KeyboardInterrupt has hit the encoding: a scope that has closed has an end.
+            emit = self._emit
+            emit((handle, "end", at, document, described, told, annotated, None, audience, local, 0, size))
         return True
-
-    def _with_ok(self, started: bytes | dict[str, Any]) -> bytes:
-        """Lay the status of a scope that ended well over the start's metadata, by splicing bytes."""
-        if isinstance(started, bytes) and b'"otel.status' not in started and b'"relay.outcome' not in started:
-            return started[:-1] + (b"," if len(started) > 2 else b"") + OK_STATUS + b"}"
-        return self._told(started, None, Outcome.OK, None)
 
     def _told(
         self,
@@ -267,11 +298,16 @@ class Lifecycle:
         error: BaseException | None,
     ) -> bytes:
         """Lay status, then the caller's own metadata, over the start's."""
+        if metadata is None and outcome is _OK and _is_plain(started):
+            return started[:-1] + (b"," if len(started) > 2 else b"") + OK_STATUS + b"}"
         merged = orjson.loads(started) if isinstance(started, bytes) else dict(started or {})
         merged.update(status_metadata(outcome, error))
         if metadata is not None:
             merged.update(orjson.loads(self._object(metadata)))
         return self._encode(merged)
+
+    def _end_profile(self, handle: ScopeHandle, kept: bytes | None, profile: Mapping[str, Any]) -> bytes:
+        return self._object({**(orjson.loads(kept) if kept else {}), **self._captured_profile(handle, profile)})
 
     def _captured_profile(self, handle: ScopeHandle, profile: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return `profile` without the payload, where payloads of that category are not recorded."""
@@ -289,18 +325,17 @@ class Lifecycle:
     @property
     def open_count(self) -> int:
         """How many scopes are open; a forked child does not count those it inherited."""
-        below = self._inherited_below
-        if not below:
-            return len(self._open) - 1
-        return sum(serial >= below for serial in self._open.copy())
+        return self._begun - self._ended
 
     def after_fork(self) -> None:
         """Leave the scopes that are open now to the parent process: here they are parents, and end silently."""
-        self._inherited_below = next(self._serials)
+        self._inherited = (*self._inherited, self._owner)
+        self._owner = Owner(self._runtime)
+        self._begun = self._ended = 0
 
     def remote(self, parent_uuid: str, root_uuid: str) -> ScopeHandle:
         """Return a handle that stands for a scope of another process, as parent for scopes of this one."""
-        handle = RemoteScope(parent_uuid, root_uuid, self._open)
+        handle = RemoteScope(parent_uuid, root_uuid, self.root._owner)
         handle._muted = self.sampling < 1.0 and not _is_sampled(root_uuid, self.sampling)
         return handle
 
@@ -314,24 +349,28 @@ class Lifecycle:
 
         Raises:
             ScopeClosedError: The scope has ended.
-            ScopeError: The implicit root, or a handle of another runtime.
+            ScopeError: The implicit root, a scope of another process, or a handle of another runtime.
             TypeError: No handle at all.
         """
-        if self.checked(handle) is None:
-            raise ScopeError("is the implicit root: register for the whole runtime", name="root", uuid=handle.uuid)
-        if not handle.is_open:
-            raise ScopeClosedError(name=handle.name, uuid=handle.uuid)
-        if handle._local is None:
-            handle._local = LocalRegistrations()
+        self.checked(handle)
+        if handle._owner is self.root._owner:
+            raise ScopeError("never closes: register for the whole runtime", name=handle.name, uuid=handle.uuid)
+        extras, fresh = handle.extras(), LocalRegistrations()
+        extras.local = local = extras.local or fresh
+        if local is fresh:
             self._local_handles += 1
-        return handle._local
+        if handle._closed:  # looked at last: it may be closing in another thread
+            self._forget_local(handle)
+            raise ScopeClosedError(name=handle.name, uuid=handle.uuid)
+        return local
 
     def local_chain(self, handle: ScopeHandle | None) -> list[LocalRegistrations]:
         """Return what is registered on `handle` and its ancestors, from root to leaf."""
         found: list[LocalRegistrations] = []
         while handle is not None and self._local_handles:
-            if handle._local is not None:
-                found.append(handle._local)
+            extras = handle._extras
+            if extras is not None and extras.local is not None:
+                found.append(extras.local)
             handle = handle._parent
         found.reverse()
         return found
@@ -341,21 +380,26 @@ class Lifecycle:
         return tuple((local.chains.snapshot, local.subscribers) for local in chain) if chain else None
 
     def _forget_local(self, handle: ScopeHandle) -> None:
-        if handle._local is not None:
-            handle._local = None
-            self._local_handles -= 1
+        extras = handle._extras
+        if extras is not None:
+            local, extras.local = extras.local, None
+            if local is not None:
+                self._local_handles -= 1
+
+
+def _is_plain(started: bytes | dict[str, Any] | None) -> TypeGuard[bytes]:
+    """Say whether the start's metadata is JSON that has nothing to say about status."""
+    return isinstance(started, bytes) and b'"otel.status' not in started and b'"relay.outcome' not in started
+
+
+def laid_over(metadata: object, entries: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return `metadata` with `entries` over it; never raises, whatever the caller has passed as metadata."""
+    try:
+        return {**(metadata or {}), **(entries or {})}  # type: ignore[dict-item]
+    except Exception:  # no mapping, or one that misbehaves
+        return {"value": metadata}
 
 
 def _is_sampled(root_uuid: str, share: float) -> bool:
     """Decide from the id alone, so that every process decides alike. The last 48 bits of a UUIDv7 are random."""
     return int(root_uuid.replace("-", "")[-12:], 16) < share * (1 << 48)
-
-
-def _completed_profile(handle: ScopeHandle, profile: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Add the subtype that custom scopes must have, and keep what the end event repeats."""
-    profile = profile or {}
-    if handle._type is _CUSTOM and not profile.get("subtype"):
-        profile = {**profile, "subtype": "custom"}
-    kept = {key: profile[key] for key in _KEPT_PROFILE if isinstance(profile.get(key), str)}
-    handle._identity = orjson.dumps(kept) if kept else None
-    return profile

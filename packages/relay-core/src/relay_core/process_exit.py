@@ -3,17 +3,18 @@
 import atexit
 import os
 import sys
+import threading
 import weakref
 from typing import Protocol
 
-__all__ = ["Drainable", "watch"]
+__all__ = ["Drainable", "has_begun", "watch"]
 
 
 class Drainable(Protocol):
     """What has to be drained before the process ends and begins anew in a forked child."""
 
-    def shutdown(self) -> object:
-        """Deliver what is queued, with a deadline of its own."""
+    def shutdown(self, timeout: float | None = None, /) -> object:
+        """Deliver what is queued, within so many seconds or a deadline of its own."""
 
     def after_fork(self) -> None:
         """Begin anew: a forked child has none of the threads, and any lock may be held by one of them."""
@@ -39,9 +40,18 @@ def watch(drainable: Drainable) -> None:
         util.Finalize(None, _drain_all, exitpriority=0)
 
 
+def has_begun() -> bool:
+    """Say whether this is the main thread after its end, when exit handlers run: a new one would not be called."""
+    main = threading.main_thread()
+    return not main.is_alive() and main.ident == threading.get_ident()
+
+
 def _drain_all() -> None:
     for drainable in list(_watched):
-        drainable.shutdown()
+        try:
+            drainable.shutdown()
+        except KeyboardInterrupt:  # somebody does not want to wait
+            drainable.shutdown(0.0)
 
 
 def _reset_all() -> None:

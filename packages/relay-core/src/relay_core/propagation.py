@@ -13,9 +13,10 @@ from uuid import UUID
 
 import orjson
 
-from relay_core.handles import ScopeHandle, enter, leave
-from relay_core.scopes import Scopes
+from relay_core.current import enter, leave
+from relay_core.handles import ScopeHandle
 from relay_core.runtime import default
+from relay_core.scopes import Scopes
 
 __all__ = [
     "PropagationContext",
@@ -123,7 +124,7 @@ class Propagation:
             ScopeError: `handle` belongs to another runtime.
         """
         self._scopes.checked(handle)
-        entry = enter(None if handle is self._scopes.root else handle, self._scopes.current_run())
+        entry = enter(handle, self._scopes.current_run())
         try:
             yield handle
         finally:
@@ -132,7 +133,7 @@ class Propagation:
     @contextmanager
     def isolated(self) -> Generator[None, None, None]:
         """Begin without a parent: scopes and marks in the block do not see what is current outside of it."""
-        entry = enter(None, self._scopes.current_run())
+        entry = enter(self._scopes.root, self._scopes.current_run())
         try:
             yield
         finally:

@@ -10,20 +10,21 @@ from uuid_utils import uuid7
 from relay_core.audience import Audience
 from relay_core.chains import ChainSet
 from relay_core.control import Control, EventMetadata, Guardrails, Intercepts, LlmCalls, ToolCalls
+from relay_core.counters import Statistics
 from relay_core.delivery import Delivery
 from relay_core.dispatcher import Dispatcher, QueueLimits
 from relay_core.events import Record
 from relay_core.handles import MarkIdentity, ScopeHandle
 from relay_core.isolation import Isolation
-from relay_core.scopes import Scopes
 from relay_core.payload import PayloadEncoder, PayloadLimits
 from relay_core.redaction import Redactor
 from relay_core.registry import PluginRegistry
+from relay_core.scopes import Scopes
 from relay_core.settings import Settings
 from relay_core.startup import Startup
-from relay_core.counters import Statistics
 from relay_core.subscriptions import Subscriptions
 from relay_core.timestamps import now
+from relay_core.trajectory_collector import TrajectoryCollector
 from relay_core.transform import Transform
 from relay_core.vocabulary import ScopeType
 
@@ -50,11 +51,20 @@ class Relay:
         """Turns payloads into JSON bytes."""
         self.chains = ChainSet(self._refresh)
         """Injectors, sanitizers, guardrails and intercepts of the whole runtime."""
+        self.trajectories = TrajectoryCollector(self.failures, self.own_errors)
+        """Gathers the events of each root, where a plugin wants them."""
         self._delivery = Delivery(
-            isolation=self.failures, transform=Transform(self.failures.record), collect=lambda event, audience: None
+            isolation=self.failures,
+            own_errors=self.own_errors,
+            transform=Transform(self.failures.record),
+            collect=self.trajectories.collect,
         )
         self.dispatcher = Dispatcher(
-            self._delivery, flush_plugins=self._flush_plugins, end_plugins=self._end_plugins, drop_mark=self._drop_mark
+            self._delivery,
+            own_errors=self.own_errors,
+            flush_plugins=self._flush_plugins,
+            end_plugins=self._end_plugins,
+            drop_mark=self._drop_mark,
         )
         """Delivers events."""
         self.scopes = Scopes(
@@ -76,7 +86,7 @@ class Relay:
         """Managed calls: guardrails, intercepts, and the registries of sanitizers and injectors."""
         self.startup = Startup(self, self.registry, apply=self.apply)
         """Reads settings and discovers plugins, once."""
-        self.dispatcher.forked.append(self.scopes.after_fork)
+        self.dispatcher.forked += [self.scopes.after_fork, self.trajectories.after_fork]
 
     @property
     def root(self) -> ScopeHandle:
@@ -121,7 +131,7 @@ class Relay:
         """
         if not self.scopes.ready:
             self.startup.ensure()
-            self.scopes.ready = True
+            self.scopes.ready = self.startup.ready
 
     def apply(self, settings: Settings) -> None:
         """Take over `settings`; called at first use and by `install()`, before any event."""
@@ -129,9 +139,10 @@ class Relay:
         if settings.log_level is not None:
             _logger.setLevel(settings.log_level)
         queue, payload = settings.queue, settings.payload
-        self.dispatcher.limits = QueueLimits(queue.max_events, queue.max_bytes, queue.full_wait)
+        self.dispatcher.queue.limits = QueueLimits(queue.max_events, queue.max_bytes, queue.full_wait)
         self.dispatcher.exit_timeout = settings.exit_timeout
         self._delivery.scrubber = Redactor(settings.redact_keys) if settings.redact_keys else None
+        self.trajectories.limits = settings.trajectory
         self.encoder.limits = PayloadLimits(payload.max_bytes, payload.max_depth, payload.max_items)
         self.scopes.uncaptured = frozenset(ScopeType(name) for name, wanted in settings.capture.items() if not wanted)
         self.scopes.sampling = settings.sampling
@@ -141,9 +152,7 @@ class Relay:
 
     def wants(self, scope_type: ScopeType) -> bool:
         """Say whether a payload of that category is worth building: somebody listens, and it is captured."""
-        return (
-            self.scopes.audience is not None or self.scopes.has_local
-        ) and scope_type not in self.scopes.uncaptured
+        return (self.scopes.audience is not None or self.scopes.has_local) and scope_type not in self.scopes.uncaptured
 
     def suppress(self, error: BaseException, where: str) -> None:
         """Count and log one of our own errors that was caught inside a framework callback; never raises.
@@ -198,10 +207,13 @@ class Relay:
 
     def _flush_plugins(self, timeout: float) -> bool:
         before = self.failures.total
+        if not self.registry.impls("relay_trajectory"):
+            self.trajectories.discard()
         self.registry.call("relay_flush", timeout)
         return self.failures.total == before
 
     def _end_plugins(self, timeout: float) -> None:
+        self.trajectories.finish()
         self.registry.call("relay_shutdown", timeout)
 
     def _drop_mark(self, reason: str, count: int) -> tuple[Record, Audience] | None:

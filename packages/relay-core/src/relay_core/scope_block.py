@@ -7,7 +7,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from relay_core.handles import Entry, ScopeHandle, enter, leave
+from relay_core.current import Layer, enter, leave
+from relay_core.handles import ScopeHandle
 from relay_core.vocabulary import ScopeType
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class ScopeBlock:
         self._options = options
         self._end_timestamp = end_timestamp
         self._handle: ScopeHandle | None = None
-        self._entry: Entry | None = None
+        self._entry: Layer | None = None
 
     def __enter__(self) -> ScopeHandle:
         """Start the scope and make it current.
@@ -159,7 +160,7 @@ def _around_generator(block: ScopeBlock, function: Callable[..., Generator[Any, 
                     finally:
                         own.step_out()
                     raise
-                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: it is the generator's now
+                except BaseException as error:
                     step = functools.partial(generator.throw, error)
                 else:
                     step = functools.partial(generator.send, sent)
@@ -196,7 +197,7 @@ def _around_async_generator(block: ScopeBlock, function: Callable[..., AsyncGene
                     finally:
                         own.step_out()
                     raise
-                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: it is the generator's now
+                except BaseException as error:
                     step = functools.partial(generator.athrow, error)
                 else:
                     step = functools.partial(generator.asend, sent)
@@ -206,4 +207,3 @@ def _around_async_generator(block: ScopeBlock, function: Callable[..., AsyncGene
         own.__exit__(None, None, None)
 
     return call
-

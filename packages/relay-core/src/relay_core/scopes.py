@@ -3,18 +3,16 @@
 # The private state of handles is shared by handles, lifecycle and delivery; see handles.py.
 # pyright: reportPrivateUsage=false
 
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from uuid_utils import uuid7
-
 from relay_core import metrics
 from relay_core.checks import checked_name, checked_schema, checked_severity
+from relay_core.current import get_entry, live, set_entry
 from relay_core.errors import ScopeClosedError
-from relay_core.handles import MarkIdentity, ScopeHandle, current_entry, get_entry, is_ancestor, set_entry
-from relay_core.lifecycle import Lifecycle
+from relay_core.handles import MarkIdentity, ScopeHandle
+from relay_core.lifecycle import Lifecycle, laid_over
 from relay_core.outcomes import outcome_of
 from relay_core.scope_block import ScopeBlock
 from relay_core.timestamps import from_datetime
@@ -24,8 +22,6 @@ __all__ = ["Scopes"]
 
 _FUNCTION: Final = ScopeType.Function
 _OK: Final = Outcome.OK
-
-_time_ns: Final = time.time_ns
 
 
 class Scopes(Lifecycle):
@@ -63,18 +59,22 @@ class Scopes(Lifecycle):
             ValueError: A naive timestamp, an unknown attribute flag or scope type.
             ScopeError: `handle` belongs to another runtime.
         """
-        entry = get_entry()
-        if entry is not None:
-            entry = current_entry(self._open)
+        outer = get_entry()
+        if outer is not None and (type(outer) is not ScopeHandle or outer._closed):
+            outer = live(outer)
         run = self.current_run() if self.current_runs else None
         if handle is not None:
             parent = self.checked(handle)
-        elif run is None or (entry is not None and (entry[2] is run or is_ancestor(run, entry[2]))):
-            parent = None if entry is None else entry[0]
-        else:
+        elif outer is None:
             parent = run
+        elif run is None and type(outer) is ScopeHandle and outer._owner is self._owner:
+            parent = outer
+        else:
+            parent = self.innermost(run)
         new = self._begin(name, scope_type, parent, attributes, data, metadata, input, None, None, timestamp)
-        set_entry((new, entry, run, None))
+        new._outer = outer
+        new._run = run
+        set_entry(new)
         return new
 
     def start(
@@ -191,9 +191,8 @@ class Scopes(Lifecycle):
         """
         if not self._finish(handle, _OK, None, output, None, None, metadata, timestamp):
             raise ScopeClosedError(name=handle.name, uuid=handle.uuid)
-        entry = get_entry()
-        if entry is not None and entry[0] is handle:
-            set_entry(entry[1])
+        if get_entry() is handle:
+            set_entry(handle._outer)
 
     def end(
         self,
@@ -238,9 +237,8 @@ class Scopes(Lifecycle):
         """
         outcome = Outcome.OK if error is None else outcome_of(error)
         self._finish(handle, outcome, error, None, None, None, None, timestamp)
-        entry = get_entry()
-        if entry is not None and entry[0] is handle:
-            set_entry(entry[1])
+        if get_entry() is handle:
+            set_entry(handle._outer)
 
     def event(
         self,
@@ -274,9 +272,10 @@ class Scopes(Lifecycle):
         if type(name) is not str:
             name = checked_name(name)
         schema = None if data_schema is None else checked_schema(data_schema)
-        at = _time_ns() // 1000 if timestamp is None else from_datetime(timestamp, "timestamp")
+        clock, new_uuid = self.time_ns, self.new_uuid  # as locals: calling an attribute costs 20 ns more
+        at = clock() // 1000 if timestamp is None else from_datetime(timestamp, "timestamp")
         if severity is not None:
-            metadata = {**(metadata or {}), "nemo_relay.log.severity": checked_severity(severity)}
+            metadata = laid_over(metadata, {"nemo_relay.log.severity": checked_severity(severity)})
         scope = self.current() if handle is None else self.checked(handle)
         audience = self.audience
         if scope is not None and scope._muted:
@@ -286,8 +285,9 @@ class Scopes(Lifecycle):
             return
         document = None if data is None else self._encode(data)
         described = None if metadata is None else self._object(metadata)
-        record = (MarkIdentity(name, scope, uuid7()), None, at, document, schema, described, None, None)
-        self._emit(record, audience, local, len(document) if document else 0)
+        identity = MarkIdentity(name, scope, new_uuid())
+        size = 0 if document is None else len(document)
+        self._emit((identity, None, at, document, schema, described, None, None, audience, local, 0, size))
 
     def metric(
         self,
@@ -313,6 +313,4 @@ class Scopes(Lifecycle):
             ScopeError: As for `event`.
         """
         data = {"measurements": metrics.checked(measurements)}
-        self.event(
-            name, handle=handle, data=data, data_schema=metrics.SCHEMA, metadata=metadata, timestamp=timestamp
-        )
+        self.event(name, handle=handle, data=data, data_schema=metrics.SCHEMA, metadata=metadata, timestamp=timestamp)

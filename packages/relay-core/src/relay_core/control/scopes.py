@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from relay_core.handles import Entry, ScopeHandle, enter, leave
+from relay_core.current import Layer, enter, leave
+from relay_core.handles import ScopeHandle
 from relay_core.outcomes import outcome_of
 from relay_core.scopes import Scopes
 
@@ -22,7 +23,7 @@ class ManagedScope:
         """Take over the open scope `handle`; `failure` makes the end event's output from an exception."""
         self._scopes = scopes
         self._failure = failure
-        self._entry: Entry | None = None
+        self._entry: Layer | None = None
         self.handle = handle
 
     def __enter__(self) -> Self:

@@ -7,7 +7,8 @@ from typing import Any
 
 from relay_core.control.host import Host
 from relay_core.control.wrap import Continuation
-from relay_core.handles import ScopeHandle, enter, leave
+from relay_core.current import enter, leave
+from relay_core.handles import ScopeHandle
 from relay_core.json_values import detached
 from relay_core.outcomes import outcome_of
 from relay_core.vocabulary import Outcome

@@ -20,8 +20,9 @@ from relay_core.control.tool_pipeline import (
     end_profile,
     start_profile,
 )
+from relay_core.current import get_entry, make_current, set_entry
 from relay_core.errors import AsyncMiddlewareError, GuardrailRejected, ScopeClosedError
-from relay_core.handles import ScopeHandle, get_entry, set_entry
+from relay_core.handles import ScopeHandle
 from relay_core.outcomes import outcome_of
 from relay_core.vocabulary import Attributes, Outcome, ScopeType
 
@@ -96,7 +97,7 @@ class ToolCalls:
         known = None if tool_call_id is None else start_profile(tool_call_id)
         scope = scopes._begin(name, _Tool, under, attributes, data, metadata, args, None, known, None)
         before = get_entry()
-        set_entry((scope, before, run, None))
+        make_current(scope, run)
         try:
             value: Any = func(args)
             if is_awaitable(value):

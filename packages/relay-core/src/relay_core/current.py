@@ -1,0 +1,93 @@
+"""Which scope is current in a context: the one ContextVar, and the entries that it holds. Nothing else touches it.
+
+An entry knows the one outside of it. Nobody resets the variable: whoever reads it skips the entries that are over, so
+that a scope may close in any order and in any context, and is current in none of them from then on.
+"""
+
+# The private state of handles is shared by handles, current, lifecycle and scopes; see handles.py.
+# pyright: reportPrivateUsage=false
+
+import contextvars
+from typing import Any, Final
+
+from relay_core.handles import MarkIdentity, ScopeHandle, nearest_open
+
+__all__ = ["Entry", "Layer", "enter", "get_entry", "innermost_of", "leave", "live", "make_current", "set_entry"]
+
+
+class Layer:
+    """Makes a scope current for a time of its own, whatever the scope's own life is."""
+
+    __slots__ = ("_left", "_outer", "_run", "handle")
+
+    def __init__(self, handle: ScopeHandle, outer: "Entry | None", run: ScopeHandle | None) -> None:
+        """Make `handle` current, `outer` once that is over; `run` is the integration's run at this moment."""
+        self.handle = handle
+        self._outer = outer
+        self._run = run
+        self._left = False
+
+    @property
+    def _closed(self) -> bool:
+        return self._left or self.handle._closed
+
+
+Entry = ScopeHandle | Layer | tuple[Any, ...]
+"""What is current: a scope that `push` made so, a layer, or, on the delivery thread, the item that is delivered."""
+
+_current: contextvars.ContextVar[Entry | None] = contextvars.ContextVar("relay_current_scope", default=None)
+
+# The methods themselves: this is read on every emission.
+get_entry: Final = _current.get
+set_entry: Final = _current.set
+
+
+def live(entry: Entry | None) -> ScopeHandle | Layer | None:
+    """Return `entry` or the nearest one outside of it that is not over."""
+    while entry is not None:
+        if isinstance(entry, tuple):
+            return _origin(entry)
+        if not entry._closed:
+            return entry
+        entry = entry._outer
+    return None
+
+
+def innermost_of(runtime: object) -> ScopeHandle | Layer | None:
+    """Return the innermost entry of this context that is not over and belongs to the runtime."""
+    entry = live(get_entry())
+    while entry is not None:
+        handle = entry.handle if isinstance(entry, Layer) else entry
+        if handle._owner.runtime is runtime:
+            return entry
+        entry = live(entry._outer)
+    return None
+
+
+def _origin(item: tuple[Any, ...]) -> Layer | None:
+    """Return the scope of the event that is being delivered, or its nearest open ancestor."""
+    about = item[0]
+    handle = nearest_open(about.scope if isinstance(about, MarkIdentity) else about)
+    return None if handle is None else Layer(handle, None, None)
+
+
+def make_current(handle: ScopeHandle, run: ScopeHandle | None) -> None:
+    """Make a new scope current until it closes; once for each scope."""
+    handle._outer = live(get_entry())
+    handle._run = run
+    set_entry(handle)
+
+
+def enter(handle: ScopeHandle, run: ScopeHandle | None) -> Layer:
+    """Make `handle` current until `leave`; a runtime's implicit root isolates from everything outside."""
+    layer = Layer(handle, live(get_entry()), run)
+    set_entry(layer)
+    return layer
+
+
+def leave(layer: Layer) -> None:
+    """End what `enter` began; may run in any context, also in one that does not hold the layer."""
+    layer._left = True
+    layer._outer = live(layer._outer)  # or what has ended meanwhile would be kept for as long as the next entry
+    if get_entry() is layer:
+        set_entry(layer._outer)
