@@ -6,6 +6,7 @@
     lifecycle    what LangGraph tells a handler      notes         what is remembered about a graph's run
     metadata     where in the graph a run is         projections   how LangGraph's types are recorded
     settings     what can be set                     streams       opt-in: cached nodes and checkpoints
+    tool_nodes   a ToolNode under control
 
 Importing this package imports no framework; using a name of it does.
 """
@@ -15,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from relay_langgraph.settings import LangGraphSettings
     from relay_langgraph.streams import astream, stream
+    from relay_langgraph.tool_nodes import tool_node
 
-__all__ = ["LangGraphSettings", "astream", "stream"]
+__all__ = ["LangGraphSettings", "astream", "stream", "tool_node"]
 
 _HOMES = {
     "LangGraphSettings": "relay_langgraph.settings",
     "astream": "relay_langgraph.streams",
     "stream": "relay_langgraph.streams",
+    "tool_node": "relay_langgraph.tool_nodes",
 }
 
 

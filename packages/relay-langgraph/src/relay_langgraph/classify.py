@@ -46,9 +46,7 @@ class Classifier:
         if run.kind == "chain":
             if is_node(run.tags):
                 return self._step(run, "node")
-            if metadata["langgraph_path"][-1] is True and is_task(
-                run.name, metadata, parent.metadata if parent else {}
-            ):
+            if is_task(run.name, metadata, {} if parent is None else parent.metadata):
                 return self._step(run, "task")
             if run.scope_type is ScopeType.Agent:
                 make_notes(run)

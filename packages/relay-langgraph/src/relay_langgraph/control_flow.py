@@ -49,12 +49,12 @@ def interrupts_of(error: BaseException) -> Sequence[Interrupt]:
     return asked if isinstance(asked, list | tuple) else ()
 
 
-def command_of(error: BaseException) -> Command | None:
+def command_of(error: BaseException) -> Command[Any] | None:
     """Return what a `ParentCommand` tells the parent graph; None for any other exception."""
     errors = _errors()
     if errors is None or not isinstance(error, errors.ParentCommand) or not error.args:
         return None
-    command: Command = error.args[0]
+    command: Command[Any] = error.args[0]
     return command
 
 

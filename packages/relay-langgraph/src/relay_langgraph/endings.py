@@ -82,7 +82,7 @@ class Endings:
             handed.append(ns)
             command = control_flow.command_of(error)
             if command is not None and run.handle is not None and not run.hidden:
-                run.handle.set_output(orjson.Fragment(self._relay.encoder.encode(command)))
+                run.handle.set_output(orjson.loads(self._relay.encoder.encode(command)))
 
 
 def _tell_timeout(run: Run, error: BaseException) -> None:

@@ -134,8 +134,8 @@ class Interrupts:
             notes.resumption = None
             return None
         ns: str = metadata.get("langgraph_checkpoint_ns", "")
-        if data["checkpoint_id"] is None:
-            self._links.resumed(graph, ns.partition("|")[0], None)
+        # The other half may have been derived where this one is not: in this process that is known.
+        self._links.resumed(graph, ns.partition("|")[0], None, if_remembered=data["checkpoint_id"] is not None)
         return data | {"checkpoint_ns": ns}
 
     def _derive_interrupt(self, run: Run, notes: GraphNotes) -> None:
@@ -176,7 +176,7 @@ class Interrupts:
         if not self._with_values:
             return [{"id": interrupt.id} for interrupt in interrupts]
         encode = self._relay.encoder.encode
-        return [{"id": it.id, "value": orjson.Fragment(encode(it.value))} for it in interrupts]
+        return [{"id": it.id, "value": orjson.loads(encode(it.value))} for it in interrupts]
 
 
 def _place(run: Run, status: str, ns: str, checkpoint_id: str | None) -> dict[str, Any]:

@@ -33,13 +33,13 @@ class Links:
         if self._limit and run.handle is not None:
             self._remember((str(thread_id), checkpoint_ns, checkpoint_id), run.handle.root_uuid)
 
-    def resumed(self, run: Run, checkpoint_ns: str, checkpoint_id: str | None) -> None:
+    def resumed(self, run: Run, checkpoint_ns: str, checkpoint_id: str | None, *, if_remembered: bool = False) -> None:
         """Link a graph's run that goes on from a checkpoint; with the interrupted root's uuid, if it is remembered."""
         thread_id = run.metadata.get("thread_id")
-        if thread_id is None:
+        other = self._interrupted.get((str(thread_id), checkpoint_ns, checkpoint_id))
+        if thread_id is None or (if_remembered and other is None):
             return
         link = _link(thread_id, checkpoint_ns, checkpoint_id)
-        other = self._interrupted.get((str(thread_id), checkpoint_ns, checkpoint_id))
         if other is not None:
             link["uuid"] = other
         self._attach(run, link)

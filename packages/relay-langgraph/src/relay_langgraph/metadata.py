@@ -36,10 +36,9 @@ def is_task(name: str, metadata: Mapping[str, Any], inherited: Mapping[str, Any]
         metadata: its metadata.
         inherited: its parent's metadata.
     """
-    path = metadata.get("langgraph_path")
+    path: tuple[Any, ...] = metadata.get("langgraph_path") or ()
     return (
-        bool(path)
-        and path[-1] is True
+        path[-1:] == (True,)
         and name == metadata.get("langgraph_node")
         and metadata.get("langgraph_checkpoint_ns") != inherited.get("langgraph_checkpoint_ns")
     )

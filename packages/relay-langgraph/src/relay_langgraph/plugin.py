@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from relay_core import hookimpl
 
@@ -35,7 +35,7 @@ class LangGraphPlugin:
         from relay_langgraph.interrupts import connect
         from relay_langgraph.settings import LangGraphSettings
 
-        self._relay = relay = cast("Relay", context.runtime)
+        self._relay = relay = context.runtime
         interrupts = connect(relay, context.settings(LangGraphSettings))
         self._classifier = Classifier(relay, interrupts)
         self._endings = Endings(relay, interrupts)
