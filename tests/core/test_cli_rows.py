@@ -119,28 +119,40 @@ def test_siblings_that_ran_side_by_side() -> None:
 
 
 def test_graph_nodes() -> None:
-    """Steps and further attempts of a graph's nodes are said, and not said again inside of them."""
+    """Steps, branches and further attempts of a graph's nodes are said, and not said again inside of them."""
     node = {"langgraph.node": "n", "langgraph.step": 2}
+    again = node | {"langgraph.attempt": 2, "langgraph.previous_error": "KeyError", "langgraph.branch": 1}
     events = [
         *scope("graph", None, 0, 9),
-        *scope("try1", "graph", 1, 2, metadata=node | {"langgraph.attempt": 1}),
-        *scope("try2", "graph", 3, 6, metadata=node | {"langgraph.attempt": 2}),
+        *scope("try1", "graph", 1, 2, metadata=node | {"langgraph.attempt": 1, "langgraph.branch": 0}),
+        *scope("try2", "graph", 3, 6, metadata=again),
         *scope("inner", "try2", 4, 5, metadata=node),
+        *scope("beside", "graph", 4, 5, metadata=node),
     ]
 
     assert picture(events)[1:] == [
         "  ok try1 function step 2",
-        "  ok try2 function step 2 attempt 2",
+        "  ok try2 function step 2 attempt 2 after KeyError parallel branch 1",
         "    ok inner function",
+        "  ok beside function step 2 parallel",
     ]
 
 
-def test_an_interrupt_says_what_the_human_was_asked() -> None:
-    """Of a mark that carries interrupts only their values are shown."""
-    data = {"run_id": "r", "interrupts": [{"id": "1", "value": "Book it?"}]}
-    events = [*scope("root", None, 0, 9), mark("Graph Interrupt", "root", 5, data=data, metadata=None)]
+def test_a_graphs_marks_say_what_a_human_wants_to_know() -> None:
+    """Of an interrupt its questions are shown, of a resume its status; ids are left to the file."""
+    ids = {"run_id": "r", "checkpoint_id": "c", "checkpoint_ns": ""}
+    asked = ids | {"status": "interrupted", "interrupts": [{"id": "1", "value": "Book it?"}]}
+    events = [
+        mark("Graph Interrupt", None, 1, data=asked),
+        mark("Graph Resume", None, 2, data=ids | {"status": "pending"}),
+        mark("other", None, 3, data={"interrupts": 3}),
+    ]
 
-    assert picture(events)[1] == '  mark Graph Interrupt ["Book it?"]'
+    assert picture(events) == [
+        'mark Graph Interrupt ["Book it?"]',
+        "mark Graph Resume pending",
+        'mark other {"interrupts":3}',
+    ]
 
 
 def test_a_marks_severity_is_said() -> None:

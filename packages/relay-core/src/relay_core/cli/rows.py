@@ -141,7 +141,8 @@ class _Run:
             span = (node.started_us, node.ended_us if node.ended_us is not None else self._frame[1])
         notes = list(_notes(node))
         if node.uuid in self._parallel:
-            notes.append("parallel")
+            branch_index = node.metadata.get("langgraph.branch")
+            notes.append("parallel" if branch_index is None else f"parallel branch {branch_index}")
         if self._is_cut(node):
             notes.append(f"{_count(sum(1 for _ in node.walk()) - 1, 'scope')} inside")
         style = "open" if node.is_open else str(node.outcome or "ok")
@@ -199,7 +200,8 @@ def _graph_notes(node: Node) -> Iterator[str]:
     if step is not None and step != above:
         yield f"step {step}"
     if isinstance(attempt, int) and attempt > 1:
-        yield f"attempt {attempt}"
+        failed = node.metadata.get("langgraph.previous_error")
+        yield _line(f"attempt {attempt} after {failed}" if failed else f"attempt {attempt}")
 
 
 def _details(node: Node, data: bool) -> Iterator[tuple[Style, str]]:
@@ -216,9 +218,11 @@ def _details(node: Node, data: bool) -> Iterator[tuple[Style, str]]:
 
 def _mark_row(mark: MarkEvent, guides: tuple[bool, ...], branch: bool | None) -> Row:
     data = mark.data
-    interrupts = as_mapping(data).get("interrupts")
-    if is_array(interrupts):  # of all that an interrupt's mark says, what the human was asked
-        data = [as_mapping(interrupt).get("value") for interrupt in interrupts] or None
+    fields = as_mapping(data)
+    if "checkpoint_id" in fields:  # of all that a graph's mark says, what the human was asked, or how it goes on
+        interrupts = fields.get("interrupts")
+        asked = [as_mapping(it).get("value") for it in interrupts] if is_array(interrupts) else []
+        data = asked or fields.get("status")
     notes = [] if data is None else [_json(data)]
     severity = [mark.severity] if mark.severity else []
     return Row(guides, branch, "mark", _line(mark.name), notes=(*severity, *notes))
@@ -249,7 +253,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _json(value: Any) -> str:
-    return _line(orjson.dumps(value).decode())
+    return _line(value if isinstance(value, str) else orjson.dumps(value).decode())
 
 
 def _line(text: str) -> str:
