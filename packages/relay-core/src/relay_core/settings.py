@@ -11,10 +11,12 @@ from relay_core.redaction import DEFAULT_KEYS
 
 __all__ = [
     "Category",
+    "ConsoleSettings",
     "JsonlSettings",
     "PayloadSettings",
     "QueueSettings",
     "Settings",
+    "TrajectorySettings",
     "section_name",
 ]
 
@@ -66,6 +68,15 @@ class JsonlSettings(_Section):
     """Whether each batch is forced to the disk. Slow; for records that have to survive a power failure."""
 
 
+class ConsoleSettings(_Section):
+    """The console sink: a line on standard error for each event."""
+
+    enabled: bool = False
+    """Whether it is on."""
+    payloads: bool = False
+    """Whether the lines show inputs, outputs and the data of marks, cut to 200 characters each."""
+
+
 class QueueSettings(_Section):
     """The queue between emitting threads and the delivery thread."""
 
@@ -88,6 +99,19 @@ class PayloadSettings(_Section):
     """Items of one container, in a payload that is larger than `max_bytes`."""
 
 
+class TrajectorySettings(_Section):
+    """The limits of what is gathered for `relay_trajectory`; where one cuts, the trajectory says so."""
+
+    max_events: int = Field(default=10_000, ge=1)
+    """Events of one root; later ones are counted, not kept, but for the ends of the scopes that are in already."""
+    max_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    """Bytes of payload of one root; what comes after that is treated like events beyond `max_events`."""
+    max_total_bytes: int = Field(default=256 * 1024 * 1024, ge=1)
+    """Bytes of all roots together; when there are more, the oldest roots are handed over as they are."""
+    max_age: float = Field(default=3600.0, gt=0)
+    """Seconds after which a root that has not closed is handed over as it is; what follows is a follow-up."""
+
+
 class Settings(_Section):
     """All settings of a runtime. Immutable; `Settings()` holds the defaults."""
 
@@ -105,10 +129,14 @@ class Settings(_Section):
     """A section for each plugin, by its name in lower case with `_` for `-`; the plugin says what may stand in it."""
     jsonl: JsonlSettings = JsonlSettings()
     """The JSONL sink."""
+    console: ConsoleSettings = ConsoleSettings()
+    """The console sink."""
     queue: QueueSettings = QueueSettings()
     """The queue in front of the delivery thread."""
     payload: PayloadSettings = PayloadSettings()
     """The limits of one payload."""
+    trajectory: TrajectorySettings = TrajectorySettings()
+    """The limits of trajectories."""
     capture: dict[Category, bool] = Field(default_factory=dict[Category, bool], validate_default=True)
     """Whether inputs and outputs are recorded, by category; all are there, and those that were not set are true."""
     redact_keys: _Names = DEFAULT_KEYS

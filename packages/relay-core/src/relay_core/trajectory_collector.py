@@ -30,7 +30,20 @@ _LOSS_MARK: Final = "relay.events_dropped"
 class _Root:
     """What has been gathered of one root since its last trajectory."""
 
-    __slots__ = ("cuts", "ended", "events", "full", "left_out", "listeners", "open", "part", "remote", "since", "size", "unkept")
+    __slots__ = (
+        "cuts",
+        "ended",
+        "events",
+        "full",
+        "left_out",
+        "listeners",
+        "open",
+        "part",
+        "remote",
+        "since",
+        "size",
+        "unkept",
+    )
 
     def __init__(self, since: float, *, remote: bool, began_earlier: bool) -> None:
         self.part = 1
@@ -65,7 +78,9 @@ class _Root:
 class TrajectoryCollector:
     """Gathers what is delivered. Runs on the delivery thread, but for `discard` and the end of the process."""
 
-    def __init__(self, failures: Isolation, own_errors: Isolation, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, failures: Isolation, own_errors: Isolation, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Gather nothing yet.
 
         Args:
@@ -241,7 +256,7 @@ def _is_remote(identity: object) -> bool:
 def _without_payload(event: Event) -> Event:
     """Return an end as it is kept beyond a limit: how it ended, and which tokens it took."""
     metadata, profile = event.metadata or {}, event.category_profile or {}
-    kept = {key: profile[key] for key in _KEPT_PROFILE if key in profile}
+    kept: dict[str, object] = {key: profile[key] for key in _KEPT_PROFILE if key in profile}
     usage = as_mapping(profile.get("annotated_response")).get("usage") or as_mapping(event.data).get("usage")
     if is_mapping(usage):
         kept["annotated_response"] = {"usage": usage}
