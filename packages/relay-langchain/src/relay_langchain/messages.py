@@ -41,7 +41,7 @@ def chat_messages(messages: Iterable[Any]) -> list[Any]:
     """Return a conversation in OpenAI's shape; what is no LangChain message stays as it is."""
     projected: list[Any] = []
     for message in messages:
-        kind = type(message)
+        kind: type[Any] = type(message)
         projection = _by_class.get(kind)
         if projection is None:
             if len(_by_class) >= _MAX_CLASSES:

@@ -44,7 +44,7 @@ def start_metadata(
     if run_type is not None:
         found["langchain.run_type"] = run_type
     if tags:
-        found["langchain.tags"] = tags
+        found["langchain.tags"] = list(tags)  # a list of its own is what the payload encoder is quickest with
     if metadata:
         for key in _SESSION_KEYS:
             if (session := metadata.get(key)) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from relay_core import hookimpl
 
@@ -39,7 +39,7 @@ class LangChainPlugin:
         from relay_langchain.registry import registry_of
         from relay_langchain.settings import LangChainSettings
 
-        self._relay = relay = cast("Relay", context.runtime)
+        self._relay = relay = context.runtime
         self._runs = registry_of(relay)
         self._runs.show_hidden = context.settings(LangChainSettings).show_hidden
 
