@@ -9,10 +9,39 @@ How an event flows, and which module to open for it:
       -> redaction, transform         credentials go, sanitizers change what is recorded
       -> delivery                     hooks, subscribers and sinks, one after the other
 
+And how a call is controlled, inline, in the caller's thread or task:
+
+    tools.execute / llm.execute       guardrails may refuse it, intercepts rewrite and wrap it; then a scope as above
+
 Nothing starts, and nothing is read, before the first use.
 """
 
-from relay_core import propagation, scope, scope_local, subscribers
+from relay_core import (
+    codecs,
+    event_metadata,
+    guardrails,
+    intercepts,
+    llm,
+    plugins,
+    propagation,
+    scope,
+    scope_local,
+    subscribers,
+    tools,
+    typed,
+)
+from relay_core.codecs import LLMRequest
+from relay_core.control import (
+    LlmExecutionContext,
+    LLMHandle,
+    LLMRequestInterceptOutcome,
+    LlmStream,
+    PendingMarkSpec,
+    ToolExecutionContext,
+    ToolExecutionInterceptOutcome,
+    ToolExecutionResult,
+    ToolHandle,
+)
 from relay_core.counters import Statistics
 from relay_core.errors import (
     GuardrailRejected,
@@ -26,6 +55,7 @@ from relay_core.errors import (
 from relay_core.events import MarkEvent, ScopeEvent
 from relay_core.handles import ScopeHandle
 from relay_core.hookspecs import hookimpl, hookspec
+from relay_core.installation import Installation, install, uninstall
 from relay_core.metrics import MetricMeasurement
 from relay_core.propagation import PropagationContext, capture_propagation_context, capture_traceparent
 from relay_core.runtime import Relay, statistics
@@ -42,13 +72,20 @@ from relay_core.vocabulary import (
 
 __all__ = [
     "GuardrailRejected",
+    "Installation",
     "LLMAttributes",
+    "LLMHandle",
+    "LLMRequest",
+    "LLMRequestInterceptOutcome",
+    "LlmExecutionContext",
+    "LlmStream",
     "LogSeverity",
     "MarkEvent",
     "MetricKind",
     "MetricMeasurement",
     "MetricValueType",
     "Outcome",
+    "PendingMarkSpec",
     "PluginError",
     "PropagationContext",
     "RegistrationError",
@@ -63,13 +100,27 @@ __all__ = [
     "SettingsError",
     "Statistics",
     "ToolAttributes",
+    "ToolExecutionContext",
+    "ToolExecutionInterceptOutcome",
+    "ToolExecutionResult",
+    "ToolHandle",
     "capture_propagation_context",
     "capture_traceparent",
+    "codecs",
+    "event_metadata",
+    "guardrails",
     "hookimpl",
     "hookspec",
+    "install",
+    "intercepts",
+    "llm",
+    "plugins",
     "propagation",
     "scope",
     "scope_local",
     "statistics",
     "subscribers",
+    "tools",
+    "typed",
+    "uninstall",
 ]

@@ -44,7 +44,8 @@ def checked_type(scope_type: object) -> ScopeType:
 def checked_schema(schema: object) -> bytes:
     """Return the schema as JSON; ValueError where it lacks a name or a version."""
     if isinstance(schema, Mapping):
-        name, version = cast("Mapping[str, object]", schema).get("name"), schema.get("version")
+        fields = cast("Mapping[str, object]", schema)
+        name, version = fields.get("name"), fields.get("version")
         if type(name) is str and type(version) is str:
             with contextlib.suppress(TypeError):  # lone surrogates
                 return orjson.dumps({"name": name, "version": version})

@@ -8,7 +8,7 @@ that a scope may close in any order and in any context, and is current in none o
 # pyright: reportPrivateUsage=false
 
 import contextvars
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from relay_core.handles import MarkIdentity, ScopeHandle, nearest_open
 
@@ -16,7 +16,7 @@ __all__ = ["Entry", "Layer", "enter", "get_entry", "innermost_of", "leave", "liv
 
 
 class Layer:
-    """Makes a scope current for a time of its own, whatever the scope's own life is."""
+    """Makes a scope current for a time of its own, whatever the scope's own life is; made by `enter`."""
 
     __slots__ = ("_left", "_outer", "_run", "handle")
 
@@ -30,6 +30,12 @@ class Layer:
     @property
     def _closed(self) -> bool:
         return self._left or self.handle._closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        leave(self)
 
 
 Entry = ScopeHandle | Layer | tuple[Any, ...]
@@ -79,7 +85,7 @@ def make_current(handle: ScopeHandle, run: ScopeHandle | None) -> None:
 
 
 def enter(handle: ScopeHandle, run: ScopeHandle | None) -> Layer:
-    """Make `handle` current until `leave`; a runtime's implicit root isolates from everything outside."""
+    """Make `handle` current until `leave`, or for a `with`; the implicit root isolates from everything outside."""
     layer = Layer(handle, live(get_entry()), run)
     set_entry(layer)
     return layer

@@ -27,12 +27,10 @@ from collections.abc import Callable
 from typing import Final
 
 from relay_core import process_exit
-from relay_core.audience import Audience
 from relay_core.current import get_entry, set_entry
 from relay_core.delivery import Delivery, Item
 from relay_core.errors import RunningLoopError
-from relay_core.event_queue import LOSS_DEPTH, Barrier, EventQueue, QueueLimits, locked, release, running_loop
-from relay_core.events import Record
+from relay_core.event_queue import Barrier, EventQueue, QueueLimits, locked, release, running_loop
 from relay_core.isolation import Isolation
 
 __all__ = ["Dispatcher", "QueueLimits"]
@@ -77,7 +75,7 @@ class Dispatcher:
         own_errors: Isolation,
         flush_plugins: Callable[[float], bool],
         end_plugins: Callable[[float], None],
-        drop_mark: Callable[[str, int], tuple[Record, Audience] | None],
+        loss_mark: Callable[[str, int], Item | None],
     ) -> None:
         """Set up without starting anything.
 
@@ -86,7 +84,8 @@ class Dispatcher:
             own_errors: Counts and logs what is our own mistake.
             flush_plugins: Flushes plugins with buffers of their own within so many seconds; says whether all did.
             end_plugins: Tells plugins, with a deadline in seconds, that the process ends.
-            drop_mark: Builds the mark that carries a loss, from reason and count; None where nobody listens.
+            loss_mark: Builds the mark that carries a loss, from reason and count; None where nobody listens. Its depth
+                is `LOSS_DEPTH`.
         """
         self.queue = EventQueue(delivery, self._attend)
         """What waits."""
@@ -100,7 +99,7 @@ class Dispatcher:
         self._own_errors = own_errors
         self._flush_plugins = flush_plugins
         self._end_plugins = end_plugins
-        self._drop_mark = drop_mark
+        self._loss_mark = loss_mark
         self._begin()
 
     def _begin(self) -> None:
@@ -264,14 +263,13 @@ class Dispatcher:
             count = total - queue.reported[reason]
             if not count:
                 continue
-            built = self._drop_mark(reason, count)
+            built = self._loss_mark(reason, count)
             if built is None:
                 queue.unreported = True  # nobody listens: later, perhaps
                 continue
-            record, audience = built
             queue.reported[reason] = total
             queue.emitted += 1
-            self._delivery.deliver([(*record, audience, None, LOSS_DEPTH, 0)])
+            self._delivery.deliver([built])
 
     def _pass(self, barrier: Barrier) -> None:
         self._urgent = False

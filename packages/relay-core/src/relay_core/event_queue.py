@@ -1,10 +1,10 @@
 """The bounded queue between those who emit and the one who delivers: limits, losses and the places of barriers.
 
 There is no lock on the emitting path, so an emission inside a signal handler, a `__del__` or a garbage collector's
-callback cannot find one taken. What replaces it: `deque.append` and `deque.popleft` are atomic, and so is a line without
-a call, like `x += n` for plain ints or `old, x = x, new`, because CPython 3.11 to 3.13 switches threads, runs signal
-handlers and collects garbage only at calls, at backward jumps and where it allocates a container. A test holds the
-counters to that.
+callback cannot find one taken. What replaces it: `deque.append` and `deque.popleft` are atomic, and so is a line
+without a call, like `x += n` for plain ints or `old, x = x, new`, because CPython 3.11 to 3.13 switches threads, runs
+signal handlers and collects garbage only at calls, at backward jumps and where it allocates a container. A test holds
+the counters to that.
 """
 
 import _thread
@@ -17,7 +17,7 @@ from typing import Final
 
 from relay_core.delivery import Delivery, Item
 
-__all__ = ["FEEDBACK_DEPTH", "Barrier", "EventQueue", "QueueLimits", "locked", "release", "running_loop"]
+__all__ = ["FEEDBACK_DEPTH", "LOSS_DEPTH", "Barrier", "EventQueue", "QueueLimits", "locked", "release", "running_loop"]
 
 FEEDBACK_DEPTH: Final = 8
 """Emissions caused by delivery deeper than this are dropped: a subscriber that feeds itself would never end."""

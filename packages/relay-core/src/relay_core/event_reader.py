@@ -72,13 +72,13 @@ def event_from_dict(fields: Mapping[str, Any]) -> ScopeEvent | MarkEvent:
         phase,
         _timestamp(fields.get("timestamp")),
         _document(fields, "data"),
-        _document(fields, "data_schema"),
-        _document(fields, "metadata"),
-        _document(fields, "category_profile"),
+        _object(fields, "data_schema"),
+        _object(fields, "metadata"),
+        _object(fields, "category_profile"),
         orjson.dumps(extra) if extra else None,
     )
     # What was written has been through redaction already.
-    return event_from_record(ScopeEvent if phase else MarkEvent, record, None)
+    return event_from_record(MarkEvent, record, None) if phase is None else event_from_record(ScopeEvent, record, None)
 
 
 def _identity(fields: Mapping[str, Any]) -> _StoredIdentity:
@@ -116,6 +116,12 @@ def _timestamp(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise EventFormatError("timestamp", "is neither an RFC 3339 string nor integer microseconds")
+
+
+def _object(fields: Mapping[str, Any], key: str) -> bytes | None:
+    if isinstance(fields.get(key), Mapping | None):
+        return _document(fields, key)
+    raise EventFormatError(key, "is neither an object nor null")
 
 
 def _document(fields: Mapping[str, Any], key: str) -> bytes | None:

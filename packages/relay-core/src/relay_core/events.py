@@ -5,7 +5,7 @@ asks gets a copy of its own. This module does not emit and does not deliver.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol, Self, TypeVar, final
+from typing import Any, Final, Protocol, Self, TypeVar, cast, final
 
 import orjson
 
@@ -30,23 +30,42 @@ class Identity(Protocol):
     """Text that the identity's events share, kept here by the first of them."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """See `Event.name`, and so on."""
+        ...
+
     @property
-    def uuid(self) -> str: ...
+    def uuid(self) -> str:
+        """See `Event.uuid`."""
+        ...
+
     @property
-    def parent_uuid(self) -> str | None: ...
+    def parent_uuid(self) -> str | None:
+        """See `Event.parent_uuid`."""
+        ...
+
     @property
-    def root_uuid(self) -> str | None: ...
+    def root_uuid(self) -> str | None:
+        """See `Event.root_uuid`."""
+        ...
+
     @property
-    def attributes(self) -> tuple[str, ...]: ...
+    def attributes(self) -> tuple[str, ...]:
+        """See `ScopeEvent.attributes`; none for a mark."""
+        ...
+
     @property
-    def category(self) -> str | None: ...
+    def category(self) -> str | None:
+        """See `Event.category`."""
+        ...
 
 
 class Scrubber(Protocol):
     """Removes credentials from a JSON document; see `relay_core.redaction.Redactor`."""
 
-    def redact(self, document: bytes, /) -> bytes: ...
+    def redact(self, document: bytes, /) -> bytes:
+        """Return the document without them; the same object where there are none."""
+        ...
 
 
 Record = tuple[
@@ -129,12 +148,12 @@ class Event:
     @property
     def data_schema(self) -> dict[str, str] | None:
         """``{"name": ..., "version": ...}`` of the payload's schema, or None."""
-        return _decoded(self._record[4])
+        return _decoded_object(self._record[4])
 
     @property
     def metadata(self) -> dict[str, Any] | None:
         """Metadata, decoded anew for each caller; on an end event the end's laid over the start's."""
-        return _decoded(self._scrubbed()[5])
+        return _decoded_object(self._scrubbed()[5])
 
     @property
     def category(self) -> str | None:
@@ -144,7 +163,7 @@ class Event:
     @property
     def category_profile(self) -> dict[str, Any] | None:
         """What belongs to the category: ``model_name``, ``tool_call_id``, annotated request and response, ..."""
-        return _decoded(self._scrubbed()[6])
+        return _decoded_object(self._scrubbed()[6])
 
     @property
     def payload_bytes(self) -> int:
@@ -174,7 +193,8 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as a dict of the receiver's own, all wire keys present and in the order of the format."""
-        return orjson.loads(self.to_json_bytes())
+        fields: dict[str, Any] = orjson.loads(self.to_json_bytes())
+        return fields
 
     def to_json(self) -> str:
         """Return the event as one line of JSON, without the newline."""
@@ -269,7 +289,7 @@ class ScopeEvent(Event):
         if self._record[1] != "end":
             return None
         try:
-            return Outcome((self.metadata or {}).get("relay.outcome"))
+            return Outcome((self.metadata or {}).get("relay.outcome", ""))
         except ValueError:
             return None
 
@@ -324,6 +344,11 @@ def _decoded(document: bytes | None) -> Any:
     return None if document is None else orjson.loads(document)
 
 
+def _decoded_object(document: bytes | None) -> dict[str, Any] | None:
+    decoded: dict[str, Any] | None = _decoded(document)
+    return decoded
+
+
 def _quoted(uuid: str | None) -> str:
     return "null" if uuid is None else f'"{uuid}"'
 
@@ -355,6 +380,6 @@ def _plain(value: object) -> bytes | None:
 
 
 def _plain_object(field: str, value: object) -> bytes | None:
-    if value is not None and not isinstance(value, Mapping):
-        raise TypeError(f"{field} must be a dict or None, not {type(value).__name__}")
-    return _plain(value)
+    if value is None or isinstance(value, Mapping):
+        return _plain(cast("Mapping[str, Any] | None", value))
+    raise TypeError(f"{field} must be a dict or None, not {type(value).__name__}")

@@ -74,8 +74,7 @@ class Lifecycle:
         self._runtime = object()
         self._owner = Owner(self._runtime)
         self._inherited: tuple[Owner, ...] = ()
-        self._begun = self._ended = 0
-        self._local_handles = 0
+        self._begun = self._ended = self._local_handles = 0
         self.audience: Audience | None = None
         """Everyone who listens; None when nobody does, and then nothing is built."""
         self.current_runs: tuple[tuple[str, Callable[[], ScopeHandle | None]], ...] = ()
@@ -145,7 +144,7 @@ class Lifecycle:
 
     # Begin ------------------------------------------------------------------------------------------------------------
 
-    def _begin(
+    def _begin(  # noqa: C901, PLR0912, PLR0915 - one function: each further call would be paid by every scope
         self,
         name: str,
         scope_type: ScopeType,
@@ -187,7 +186,7 @@ class Lifecycle:
         audience = self.audience
         if (audience is None and not self._local_handles) or handle._muted:
             if metadata is not None:
-                handle._metadata = dict(metadata) if type(metadata) is dict else self._object(metadata)
+                handle._metadata = metadata.copy() if type(metadata) is dict else self._object(metadata)
             return handle
         new_uuid = self.new_uuid
         handle._uuid = handle._uuid or new_uuid()
@@ -220,7 +219,7 @@ class Lifecycle:
 
     # End --------------------------------------------------------------------------------------------------------------
 
-    def _finish(
+    def _finish(  # noqa: C901, PLR0912, PLR0915 - as for `_begin`
         self,
         handle: ScopeHandle,
         outcome: Outcome,
@@ -307,7 +306,9 @@ class Lifecycle:
         return self._encode(merged)
 
     def _end_profile(self, handle: ScopeHandle, kept: bytes | None, profile: Mapping[str, Any]) -> bytes:
-        return self._object({**(orjson.loads(kept) if kept else {}), **self._captured_profile(handle, profile)})
+        merged: dict[str, Any] = orjson.loads(kept) if kept else {}
+        merged.update(self._captured_profile(handle, profile))
+        return self._object(merged)
 
     def _captured_profile(self, handle: ScopeHandle, profile: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return `profile` without the payload, where payloads of that category are not recorded."""

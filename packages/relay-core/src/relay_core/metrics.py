@@ -1,9 +1,9 @@
 """Metric measurements: what `scope.metric` accepts, and what makes a group valid. No aggregation, no export."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, TypeGuard, cast
 
 from relay_core.vocabulary import MetricKind, MetricValueType
 
@@ -60,7 +60,7 @@ def checked(measurements: Measurements) -> list[dict[str, Any]]:
 
 def _checked_one(where: str, one: object) -> dict[str, Any]:
     if isinstance(one, MetricMeasurement):
-        plain: dict[str, Any] = asdict(one)
+        plain: dict[str, Any] = {name: getattr(one, name) for name in _FIELDS}
     elif isinstance(one, Mapping):
         plain = {name: one.get(name) for name in _FIELDS}  # pyright: ignore[reportUnknownMemberType]
         unknown = sorted(str(key) for key in one if key not in _FIELDS)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
@@ -90,18 +90,23 @@ def _word(where: str, field: str, words: Any, value: object) -> Any:
 
 
 def _check_value(where: str, kind: MetricKind, value_type: MetricValueType, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if not _is_finite(value):
         raise ValueError(f"{where} value must be a finite number")
     limits = _RANGES.get(value_type)
-    if limits and (not isinstance(value, int) or not limits[0] <= value <= limits[1]):
+    if limits and (type(value) is not int or not limits[0] <= value <= limits[1]):
         raise ValueError(f"{where} value must be a {value_type.wire} integer")
     if value < 0 and kind in (MetricKind.Counter, MetricKind.Histogram):
         raise ValueError(f"{where} value of a {kind.wire} must not be negative")
 
 
-def _check_boundaries(where: str, kind: MetricKind, boundaries: Sequence[float]) -> None:
+def _check_boundaries(where: str, kind: MetricKind, boundaries: object) -> None:
     if kind is not MetricKind.Histogram:
         raise ValueError(f"{where} boundaries belong to histograms, not to a {kind.wire}")
-    numbers = list(boundaries)
-    if not all(isinstance(one, int | float) and isfinite(one) for one in numbers) or numbers != sorted(set(numbers)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    given = list(cast("Sequence[object]", boundaries)) if isinstance(boundaries, Sequence) else [None]
+    numbers = [one for one in given if _is_finite(one)]
+    if len(numbers) < len(given) or numbers != sorted(set(numbers)):
         raise ValueError(f"{where} boundaries must be finite numbers, strictly ascending")
+
+
+def _is_finite(value: object) -> TypeGuard[float]:
+    return type(value) is int or (type(value) is float and isfinite(value))

@@ -240,7 +240,8 @@ class ScopedThreadPoolExecutor(ThreadPoolExecutor):
         Raises:
             RuntimeError: The executor is shut down.
         """
-        return super().submit(contextvars.copy_context().run, fn, *args, **kwargs)
+        context = contextvars.copy_context()
+        return super().submit(lambda: context.run(fn, *args, **kwargs))
 
 
 _default: Final = Propagation(default().scopes)

@@ -1,19 +1,17 @@
 """The composition root: one `Relay` owns settings, plugins, scopes, payload encoder and delivery, and wires them."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any, cast
-
-from uuid_utils import uuid7
 
 from relay_core.audience import Audience
 from relay_core.chains import ChainSet
 from relay_core.control import Control, EventMetadata, Guardrails, Intercepts, LlmCalls, ToolCalls
 from relay_core.counters import Statistics
-from relay_core.delivery import Delivery
+from relay_core.delivery import Delivery, Item
 from relay_core.dispatcher import Dispatcher, QueueLimits
-from relay_core.events import Record
+from relay_core.event_queue import LOSS_DEPTH
 from relay_core.handles import MarkIdentity, ScopeHandle
 from relay_core.isolation import Isolation
 from relay_core.payload import PayloadEncoder, PayloadLimits
@@ -23,7 +21,6 @@ from relay_core.scopes import Scopes
 from relay_core.settings import Settings
 from relay_core.startup import Startup
 from relay_core.subscriptions import Subscriptions
-from relay_core.timestamps import now
 from relay_core.trajectory_collector import TrajectoryCollector
 from relay_core.transform import Transform
 from relay_core.vocabulary import ScopeType
@@ -39,7 +36,7 @@ class Relay:
     Making one starts nothing and reads nothing: the first scope, mark or registration does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # noqa: PLR0915 - one line for each part
         """Wire the parts together."""
         self.failures = Isolation(_logger)
         """What plugins and subscribers raised."""
@@ -64,7 +61,7 @@ class Relay:
             own_errors=self.own_errors,
             flush_plugins=self._flush_plugins,
             end_plugins=self._end_plugins,
-            drop_mark=self._drop_mark,
+            loss_mark=self._loss_mark,
         )
         """Delivers events."""
         self.scopes = Scopes(
@@ -86,7 +83,12 @@ class Relay:
         """Managed calls: guardrails, intercepts, and the registries of sanitizers and injectors."""
         self.startup = Startup(self, self.registry, apply=self.apply)
         """Reads settings and discovers plugins, once."""
-        self.dispatcher.forked += [self.scopes.after_fork, self.trajectories.after_fork]
+        self.dispatcher.forked += [
+            self.scopes.after_fork,
+            self.registry.after_fork,
+            self.startup.after_fork,
+            self.trajectories.after_fork,
+        ]
 
     @property
     def root(self) -> ScopeHandle:
@@ -216,13 +218,13 @@ class Relay:
         self.trajectories.finish()
         self.registry.call("relay_shutdown", timeout)
 
-    def _drop_mark(self, reason: str, count: int) -> tuple[Record, Audience] | None:
-        audience = self.scopes.audience
+    def _loss_mark(self, reason: str, count: int) -> Item | None:
+        scopes, audience = self.scopes, self.scopes.audience
         if audience is None:
             return None
-        data: Mapping[str, object] = {"count": count, "reason": reason}
-        identity = MarkIdentity("relay.events_dropped", None, uuid7())
-        return (identity, None, now(), self.encoder.encode(data), None, None, None, None), audience
+        identity = MarkIdentity("relay.events_dropped", None, scopes.new_uuid())
+        data = self.encoder.encode({"count": count, "reason": reason})
+        return identity, None, scopes.time_ns() // 1000, data, None, None, None, None, audience, None, LOSS_DEPTH, 0
 
 
 @cache

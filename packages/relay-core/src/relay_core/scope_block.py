@@ -5,10 +5,12 @@ import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from relay_core.current import Layer, enter, leave
+from relay_core.callables import is_async
+from relay_core.current import Layer, enter
 from relay_core.handles import ScopeHandle
+from relay_core.timestamps import from_datetime
 from relay_core.vocabulary import ScopeType
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class ScopeBlock:
     """What `scope.scope(...)` returns. Enter it once at a time; as a decorator it makes a new scope for each call."""
 
-    __slots__ = ("_end_timestamp", "_entry", "_handle", "_name", "_options", "_scope_type", "_scopes")
+    __slots__ = ("_end_timestamp", "_handle", "_name", "_options", "_scope_type", "_scopes")
 
     def __init__(
         self,
@@ -39,7 +41,6 @@ class ScopeBlock:
         self._options = options
         self._end_timestamp = end_timestamp
         self._handle: ScopeHandle | None = None
-        self._entry: Layer | None = None
 
     def __enter__(self) -> ScopeHandle:
         """Start the scope and make it current.
@@ -47,10 +48,7 @@ class ScopeBlock:
         Raises:
             RuntimeError: The block is entered already; make one block for each scope.
         """
-        if self._handle is not None:
-            raise RuntimeError(f"the scope block {self._name!r} is entered already; call scope() once for each block")
-        handle = self._scopes.push(self._name, self._scope_type, **self._options)
-        self._handle = handle
+        self._handle = handle = self._begin(self._scopes.push)
         return handle
 
     def __exit__(
@@ -62,11 +60,11 @@ class ScopeBlock:
             return
         try:
             self._scopes.close(handle, error, self._end_timestamp)
-        except Exception:
+        except ValueError:
+            # The end_timestamp lies before the start: the scope ends all the same, now.
+            self._scopes.close(handle, error, None)
             if error is None:
                 raise
-            # A wrong end_timestamp: the scope closes now, and the body's own exception goes on.
-            self._scopes.close(handle, error, None)
 
     async def __aenter__(self) -> ScopeHandle:
         """Start the scope and make it current; see `__enter__`."""
@@ -91,32 +89,40 @@ class ScopeBlock:
             wrapper = _around_async_generator(self, function)
         elif inspect.isgeneratorfunction(function):
             wrapper = _around_generator(self, function)
-        elif inspect.iscoroutinefunction(function):
+        elif is_async(function):
             wrapper = _around_coroutine(self, function)
         else:
             wrapper = _around_function(self, function)
         return cast(F, functools.wraps(function)(wrapper))
 
-    def again(self) -> "ScopeBlock":
+    def again(self) -> Self:
         """Return a block of the same kind that has not been entered."""
-        return ScopeBlock(self._scopes, self._name, self._scope_type, self._options, self._end_timestamp)
+        return type(self)(self._scopes, self._name, self._scope_type, self._options, self._end_timestamp)
 
-    # Around each step of a generator ----------------------------------------------------------------------------------
+    def stepped(self) -> "_SteppedBlock":
+        """Return a block of the same kind for a generator."""
+        return _SteppedBlock(self._scopes, self._name, self._scope_type, self._options, self._end_timestamp)
 
-    def begin(self) -> ScopeHandle:
-        """Start the scope without making it current."""
-        self._handle = self._scopes.start(self._name, self._scope_type, **self._options)
-        return self._handle
+    def _begin(self, start: Callable[..., ScopeHandle]) -> ScopeHandle:
+        if self._handle is not None:
+            raise RuntimeError(f"the scope block {self._name!r} is entered already; call scope() once for each block")
+        if self._end_timestamp is not None:
+            from_datetime(self._end_timestamp, "end_timestamp")
+        return start(self._name, self._scope_type, **self._options)
 
-    def step_in(self) -> None:
-        """Make the scope current for one step."""
-        self._entry = enter(self._handle, self._scopes.current_run())
 
-    def step_out(self) -> None:
-        """End the step."""
-        if self._entry is not None:
-            leave(self._entry)
-            self._entry = None
+class _SteppedBlock(ScopeBlock):
+    """The scope of one generator: it lives as long as the block, and is current in the generator's own steps only."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> ScopeHandle:
+        self._handle = handle = self._begin(self._scopes.start)
+        return handle
+
+    def step(self, handle: ScopeHandle) -> Layer:
+        """Make the scope current for one step: `with own.step(handle)`."""
+        return enter(handle, self._scopes.current_run())
 
 
 def _around_function(block: ScopeBlock, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,73 +143,53 @@ def _around_coroutine(block: ScopeBlock, function: Callable[..., Awaitable[Any]]
 
 def _around_generator(block: ScopeBlock, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        own = block.again()
-        own.begin()
-        try:
+        own = block.stepped()
+        sent: Any = None
+        thrown: BaseException | None = None
+        with own as handle:
             generator = function(*args, **kwargs)
-            step: Callable[[], Any] = functools.partial(next, generator)
             while True:
-                own.step_in()
                 try:
-                    item = step()
+                    with own.step(handle):
+                        item = generator.send(sent) if thrown is None else generator.throw(thrown)
                 except StopIteration as stop:
-                    result = stop.value
-                    break
+                    return stop.value
                 finally:
-                    own.step_out()
+                    thrown = sent = None  # or an error would be kept alive by its own traceback
                 try:
                     sent = yield item
                 except GeneratorExit:
-                    own.step_in()
-                    try:
+                    with own.step(handle):
                         generator.close()
-                    finally:
-                        own.step_out()
                     raise
-                except BaseException as error:
-                    step = functools.partial(generator.throw, error)
-                else:
-                    step = functools.partial(generator.send, sent)
-        except BaseException as error:
-            own.__exit__(type(error), error, None)
-            raise
-        own.__exit__(None, None, None)
-        return result
+                except BaseException as error:  # thrown in by the consumer: it is the generator's now
+                    thrown = error
 
     return call
 
 
 def _around_async_generator(block: ScopeBlock, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        own = block.again()
-        own.begin()
-        try:
+        own = block.stepped()
+        sent: Any = None
+        thrown: BaseException | None = None
+        with own as handle:
             generator = function(*args, **kwargs)
-            step: Callable[[], Awaitable[Any]] = generator.__anext__
             while True:
-                own.step_in()
                 try:
-                    item = await step()
+                    with own.step(handle):
+                        item = await (generator.asend(sent) if thrown is None else generator.athrow(thrown))
                 except StopAsyncIteration:
-                    break
+                    return
                 finally:
-                    own.step_out()
+                    thrown = sent = None  # or an error would be kept alive by its own traceback
                 try:
                     sent = yield item
                 except GeneratorExit:
-                    own.step_in()
-                    try:
+                    with own.step(handle):
                         await generator.aclose()
-                    finally:
-                        own.step_out()
                     raise
-                except BaseException as error:
-                    step = functools.partial(generator.athrow, error)
-                else:
-                    step = functools.partial(generator.asend, sent)
-        except BaseException as error:
-            own.__exit__(type(error), error, None)
-            raise
-        own.__exit__(None, None, None)
+                except BaseException as error:  # thrown in by the consumer: it is the generator's now
+                    thrown = error
 
     return call

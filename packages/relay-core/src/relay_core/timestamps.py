@@ -1,9 +1,8 @@
 """RFC 3339 timestamps in UTC with microseconds, to and from integer microseconds since the epoch."""
 
-import time
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["format_timestamp", "from_datetime", "now", "parse_timestamp", "to_datetime"]
+__all__ = ["format_timestamp", "from_datetime", "parse_timestamp", "to_datetime"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -36,11 +35,6 @@ def parse_timestamp(text: str) -> int:
     if parsed.tzinfo is None:
         raise ValueError(f"timestamp {text!r} has no offset from UTC: add 'Z'")
     return (parsed - _EPOCH) // _MICROSECOND
-
-
-def now() -> int:
-    """Return the time by the system's clock, in microseconds since the epoch."""
-    return time.time_ns() // 1000
 
 
 def to_datetime(microseconds: int) -> datetime:

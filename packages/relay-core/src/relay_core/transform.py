@@ -38,7 +38,7 @@ class Transform:
             answer = sanitize(event)
             if answer is None:
                 return event
-            if type(answer) is type(event) and isinstance(answer, Event) and answer.uuid == event.uuid:
+            if type(answer) is type(event) and answer.uuid == event.uuid:
                 return answer
             raise TypeError(f"relay_sanitize must return event.replace(...) or None, not {type(answer).__name__}")
         except BaseException as error:

@@ -21,7 +21,7 @@ ATOF_VERSION = "0.1"
 """The version of the event format that Relay writes (ATOF, the Agent Trajectory Observability Format)."""
 
 
-class _Word(str, enum.Enum):
+class _Word(enum.StrEnum):
     """An enum member that is its wire value, with ``wire`` readable at the price of a plain attribute."""
 
     wire: str
@@ -32,9 +32,6 @@ class _Word(str, enum.Enum):
         member._value_ = value
         member.wire = value
         return member
-
-    def __str__(self) -> str:
-        return self.wire
 
 
 class ScopeType(_Word):
