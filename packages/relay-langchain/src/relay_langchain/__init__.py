@@ -6,6 +6,8 @@
     messages, model_request, model_response, usage, projections, metadata     what is recorded
     classify     what a run is                         hookspecs    where plugins may know better
     runs         what plugins see of a run             plugin       what Relay finds
+    middleware   control for agents                    managed_calls     control for one model or tool
+    control, chat_request, observation                 what both are made of
 
 Importing this package imports no framework; using a name of it does.
 """
@@ -15,14 +17,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from relay_langchain.handler import RelayCallbackHandler
     from relay_langchain.instrument import not_instrumented
+    from relay_langchain.managed_calls import managed
+    from relay_langchain.middleware import RelayMiddleware
     from relay_langchain.runs import Run, RunInfo
 
-__all__ = ["RelayCallbackHandler", "Run", "RunInfo", "not_instrumented"]
+__all__ = ["RelayCallbackHandler", "RelayMiddleware", "Run", "RunInfo", "managed", "not_instrumented"]
 
 _HOMES = {
     "RelayCallbackHandler": "relay_langchain.handler",
+    "RelayMiddleware": "relay_langchain.middleware",
     "Run": "relay_langchain.runs",
     "RunInfo": "relay_langchain.runs",
+    "managed": "relay_langchain.managed_calls",
     "not_instrumented": "relay_langchain.instrument",
 }
 

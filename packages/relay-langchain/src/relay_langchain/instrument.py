@@ -17,7 +17,7 @@ from langchain_core.tracers.context import register_configure_hook
 from relay_core.runtime import Relay
 from relay_langchain.handler import RelayCallbackHandler
 
-__all__ = ["instrument", "not_instrumented", "uninstrument"]
+__all__ = ["installed_handler", "instrument", "not_instrumented", "uninstrument"]
 
 _opted_out: Final[contextvars.ContextVar[bool]] = contextvars.ContextVar("relay_langchain_opted_out", default=False)
 
@@ -65,6 +65,11 @@ def uninstrument(relay: Relay) -> None:
             return
         _variable.handler = None
     handler.detach()
+
+
+def installed_handler() -> RelayCallbackHandler | None:
+    """Return the handler that records the runs of this context without being passed; None where there is none."""
+    return _variable.get()
 
 
 @contextmanager
