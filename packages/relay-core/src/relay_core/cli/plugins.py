@@ -68,4 +68,6 @@ def _version(distribution: str) -> str:
 
 
 def _state(plugin: PluginReport) -> str:
-    return plugin.state if plugin.state != "loaded" else f"{len(plugin.hooks)} hooks"
+    if plugin.state != "loaded":
+        return plugin.state
+    return f"{len(plugin.hooks)} hook{'' if len(plugin.hooks) == 1 else 's'}"
