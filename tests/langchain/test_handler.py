@@ -702,6 +702,49 @@ def test_our_own_errors_stay_with_us(recording: Recording, monkeypatch: pytest.M
     recording.expect_suppressed()
 
 
+class Broken:
+    """Stands for whatever of ours is broken."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ArithmeticError(name)
+
+
+@pytest.mark.parametrize(
+    ("hook", "arguments"),
+    [
+        ("on_chain_start", (None, 1)),
+        ("on_chain_end", (1,)),
+        ("on_chain_error", (ValueError(),)),
+        ("on_chat_model_start", (None, [[]])),
+        ("on_llm_start", (None, ["x"])),
+        ("on_llm_new_token", ("x",)),
+        ("on_stream_event", ({},)),
+        ("on_llm_end", (None,)),
+        ("on_llm_error", (ValueError(),)),
+        ("on_tool_start", (None, "x")),
+        ("on_tool_end", (1,)),
+        ("on_tool_error", (ValueError(),)),
+        ("on_retriever_start", (None, "q")),
+        ("on_retriever_end", ([],)),
+        ("on_retriever_error", (ValueError(),)),
+        ("on_custom_event", ("e", 1)),
+        ("on_agent_action", (None,)),
+        ("on_agent_finish", (None,)),
+        ("on_retry", (None,)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_no_hook_raises(recording: Recording, hook: str, arguments: tuple[Any, ...]) -> None:
+    """Whatever is broken in us, no hook raises: the error is counted."""
+    handler: Any = recording.handler()
+    handler._recorder = handler._runs = Broken()
+
+    getattr(handler, hook)(*arguments, run_id=uuid4())
+
+    assert 1 == recording.relay.statistics().suppressed_errors
+    recording.expect_suppressed()
+
+
 def test_an_answer_that_cannot_be_read(recording: Recording) -> None:
     """A model's scope ends whatever its answer looks like."""
     from langchain_core.outputs import ChatGeneration, LLMResult

@@ -37,11 +37,11 @@ def message_projection(kind: type) -> Projection | None:
     return _other_message
 
 
-def chat_messages(messages: Iterable[Any]) -> list[Any]:
+def chat_messages(messages: Iterable[object]) -> list[Any]:
     """Return a conversation in OpenAI's shape; what is no LangChain message stays as it is."""
     projected: list[Any] = []
     for message in messages:
-        kind: type[Any] = type(message)
+        kind = type(message)
         projection = _by_class.get(kind)
         if projection is None:
             if len(_by_class) >= _MAX_CLASSES:
