@@ -28,7 +28,7 @@ def events() -> Iterator[Events]:
 
 
 def _names(module: Any) -> set[str]:
-    return {name for name in module.__all__ if name not in {"register_injector", "deregister_injector"}}
+    return {name for name in module.__all__ if "register_" in name}
 
 
 def test_everything_can_be_local() -> None:

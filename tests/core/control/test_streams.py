@@ -74,10 +74,9 @@ async def test_whole_stream(recording: Recording, call: Call) -> None:
     assert ("stateful", "streaming") == start.attributes == end.attributes
     assert ({"all": chunks}, Outcome.OK) == (end.data, end.outcome)
     assert end.category_profile is not None
-    assert {"model_name", "time_to_first_chunk"} == end.category_profile.keys()
+    assert {"model_name", "time_to_first_chunk", "chunk_count"} == end.category_profile.keys()
     assert 0 <= end.category_profile["time_to_first_chunk"] < 60
-    assert end.metadata is not None
-    assert 3 == end.metadata["relay.chunk_count"]
+    assert 3 == end.category_profile["chunk_count"]
 
 
 async def test_scope_is_current_where_chunks_are_made(recording: Recording, call: Call) -> None:
@@ -131,7 +130,8 @@ async def test_closing_early(recording: Recording, call: Call) -> None:
     assert model.closed
     assert ({"all": [{"n": 0}]}, Outcome.ABANDONED) == (end.data, end.outcome)
     assert end.metadata is not None
-    assert ("UNSET", 1) == (end.metadata["otel.status_code"], end.metadata["relay.chunk_count"])
+    assert end.category_profile is not None
+    assert ("UNSET", 1) == (end.metadata["otel.status_code"], end.category_profile["chunk_count"])
 
 
 async def test_closing_by_block(recording: Recording, call: Call) -> None:
@@ -147,7 +147,7 @@ async def test_closing_before_the_first_chunk(recording: Recording, call: Call) 
     await (await call.open(Model(recording))).aclose()
     end = await recording.end_of("p")
 
-    assert (None, {"all": []}) == (end.category_profile, end.data)
+    assert ({"chunk_count": 0}, {"all": []}) == (end.category_profile, end.data)
 
 
 async def test_dropped_stream(recording: Recording, call: Call) -> None:

@@ -35,8 +35,9 @@ async def test_stages_in_order(recording: Recording) -> None:
             relay.scopes.event(f"in {label}")
             downstream = await following(context.args)
             log.append(f"{label} after")
-            marks = [PendingMarkSpec(f"by {label}", data={"n": 1}, metadata={"m": 1}, severity="warn")]
-            return ToolExecutionInterceptOutcome(downstream.result, marks, annotation=label)
+            profile = {"subtype": "cache"}
+            spec = PendingMarkSpec(f"by {label}", "custom", profile, {"n": 1}, {"m": 1}, severity="warn")
+            return ToolExecutionInterceptOutcome(downstream.result, [spec], annotation=label)
 
         return run
 
@@ -60,6 +61,7 @@ async def test_stages_in_order(recording: Recording) -> None:
     assert {"x": 2} == (await recording.start_of("t")).data
     mark = (await recording.events())[-1]
     assert ({"n": 1}, {"m": 1, "nemo_relay.log.severity": "warn"}) == (mark.data, mark.metadata)
+    assert ("custom", {"subtype": "cache"}) == (mark.category, mark.category_profile)
 
 
 async def test_refusal_event_by_event(recording: Recording) -> None:

@@ -30,12 +30,13 @@ from relay_core import (
     tools,
     typed,
 )
-from relay_core.codecs import LLMRequest
+from relay_core.codecs import AnnotatedLLMRequest, AnnotatedLLMResponse, LLMRequest
 from relay_core.control import (
     LlmExecutionContext,
     LLMHandle,
     LLMRequestInterceptOutcome,
     LlmStream,
+    LlmSyncStream,
     PendingMarkSpec,
     ToolExecutionContext,
     ToolExecutionInterceptOutcome,
@@ -59,6 +60,7 @@ from relay_core.installation import Installation, install, uninstall
 from relay_core.metrics import MetricMeasurement
 from relay_core.propagation import PropagationContext, capture_propagation_context, capture_traceparent
 from relay_core.runtime import Relay, statistics
+from relay_core.sanitizers import EventSanitizeFields
 from relay_core.vocabulary import (
     LLMAttributes,
     LogSeverity,
@@ -71,6 +73,9 @@ from relay_core.vocabulary import (
 )
 
 __all__ = [
+    "AnnotatedLLMRequest",
+    "AnnotatedLLMResponse",
+    "EventSanitizeFields",
     "GuardrailRejected",
     "Installation",
     "LLMAttributes",
@@ -79,6 +84,7 @@ __all__ = [
     "LLMRequestInterceptOutcome",
     "LlmExecutionContext",
     "LlmStream",
+    "LlmSyncStream",
     "LogSeverity",
     "MarkEvent",
     "MetricKind",

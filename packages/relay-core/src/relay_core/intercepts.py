@@ -2,9 +2,21 @@
 
 from typing import Final
 
+from relay_core.control.functions import (
+    LlmExecutionIntercept,
+    LlmRequestIntercept,
+    LlmStreamExecutionIntercept,
+    ToolExecutionIntercept,
+    ToolRequestIntercept,
+)
 from relay_core.runtime import default
 
 __all__ = [
+    "LlmExecutionIntercept",
+    "LlmRequestIntercept",
+    "LlmStreamExecutionIntercept",
+    "ToolExecutionIntercept",
+    "ToolRequestIntercept",
     "deregister_llm_execution",
     "deregister_llm_request",
     "deregister_llm_stream_execution",

@@ -249,6 +249,8 @@ class Scopes(Lifecycle):
         data_schema: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         severity: LogSeverity | str | None = None,
+        category: str | None = None,
+        category_profile: Mapping[str, Any] | None = None,
         timestamp: datetime | None = None,
     ) -> None:
         """Emit a mark: something worth knowing at one point of a scope.
@@ -260,6 +262,8 @@ class Scopes(Lifecycle):
             data_schema: ``{"name": ..., "version": ...}`` of the payload's schema.
             metadata: Recorded as it is.
             severity: ``trace``, ``debug``, ``info``, ``warn`` or ``error``.
+            category: What kind of thing happened, in a scope type's word; marks rarely have one.
+            category_profile: What belongs to the category.
             timestamp: When it happened; timezone-aware, by default now.
 
         Raises:
@@ -285,9 +289,10 @@ class Scopes(Lifecycle):
             return
         document = None if data is None else self._encode(data)
         described = None if metadata is None else self._object(metadata)
-        identity = MarkIdentity(name, scope, new_uuid())
-        size = 0 if document is None else len(document)
-        self._emit((identity, None, at, document, schema, described, None, None, audience, local, 0, size))
+        profile = None if category_profile is None else self._object(category_profile)
+        identity = MarkIdentity(name, scope, new_uuid(), category)
+        size = (0 if document is None else len(document)) + (0 if profile is None else len(profile))
+        self._emit((identity, None, at, document, schema, described, profile, None, audience, local, 0, size))
 
     def metric(
         self,

@@ -1,9 +1,9 @@
 """The stages of a managed LLM call, up to the call itself, which may give one response or a stream."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from relay_core.chains import Entry, Kind
 from relay_core.codecs import AnnotatedLLMRequest, LlmCodec, LLMRequest, LlmResponseCodec
@@ -234,10 +234,14 @@ def _readable(source: Any, pace: Pace) -> Any:
     if pace.waits:
         if hasattr(source, "__aiter__"):
             return aiter(source)
-        raise TypeError(f"a streaming call must give an async iterator, not {type(source).__name__}")
-    if isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping):
-        return iter(cast("Iterable[Any]", source))
-    raise TypeError(f"a streaming call without an event loop must give an iterator, not {type(source).__name__}")
+        raise TypeError(f"a streaming call must give an async iterator, not {_kind(source)}")
+    if hasattr(source, "__iter__") and not isinstance(source, str | bytes | dict):
+        return iter(source)
+    raise TypeError(f"a streaming call without an event loop must give an iterator, not {_kind(source)}")
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 def _outcome(answer: Any, entry: Entry) -> LLMRequestInterceptOutcome:

@@ -20,6 +20,8 @@ def emit_pending(host: Host, handle: ScopeHandle, marks: Iterable[PendingMarkSpe
                 data_schema=mark.data_schema,
                 metadata=mark.metadata,
                 severity=mark.severity,
+                category=mark.category,
+                category_profile=mark.category_profile,
             )
         except Exception as error:  # the call is made: nothing about a mark may replace its result
             host.suppress(error, "a pending mark")

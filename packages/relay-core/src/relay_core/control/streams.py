@@ -81,13 +81,13 @@ class StreamRecord:
         profile = self._profile(output) or {}
         if self._first_chunk is not None:
             profile["time_to_first_chunk"] = self._first_chunk
+        profile["chunk_count"] = self._chunks
         self._host.scopes.end(
             self._handle,
             outcome=outcome,
             error=error,
             output=output,
-            category_profile=profile or None,
-            metadata={"relay.chunk_count": self._chunks},
+            category_profile=profile,
         )
 
     def suppress(self, error: BaseException, where: str) -> None:
