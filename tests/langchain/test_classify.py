@@ -63,7 +63,7 @@ def test_names(serialized: dict[str, Any] | None, metadata: dict[str, Any], expe
 
 def test_retry_attempts() -> None:
     """Repeated attempts are known by their tag."""
-    assert [None, 2, None] == [retry_attempt(tags) for tags in ((), ("x", "retry:attempt:2"), ("retry:attempt:x",))]
+    assert [None, 2, None] == [retry_attempt(tags) for tags in ((), (1, "x", "retry:attempt:2"), ("retry:attempt:x",))]
 
 
 def test_hidden() -> None:

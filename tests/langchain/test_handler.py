@@ -702,6 +702,15 @@ def test_our_own_errors_stay_with_us(recording: Recording, monkeypatch: pytest.M
     recording.expect_suppressed()
 
 
+def test_odd_names_and_tags(recording: Recording) -> None:
+    """Names and tags that are no text do not lose the run."""
+    odd: Any = {**recording.config, "run_name": 7, "tags": [1, None]}
+    echo("e").invoke(1, odd)
+
+    assert "7" == recording.tree
+    assert [1, None] == (recording.node("7").start.metadata or {})["langchain.tags"]
+
+
 class Broken:
     """Stands for whatever of ours is broken."""
 

@@ -7,7 +7,14 @@ import relay_langchain
 
 def test_exports() -> None:
     """The package exports these names, and each is there."""
-    assert ["RelayCallbackHandler", "Run", "RunInfo", "not_instrumented"] == relay_langchain.__all__
+    assert [
+        "RelayCallbackHandler",
+        "RelayMiddleware",
+        "Run",
+        "RunInfo",
+        "managed",
+        "not_instrumented",
+    ] == relay_langchain.__all__
     for name in relay_langchain.__all__:
         assert getattr(relay_langchain, name).__name__ == name
         assert name in dir(relay_langchain)

@@ -1,6 +1,6 @@
 """What a run is and how its error counts, as far as LangChain alone tells; plugins refine it through `hookspecs`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from relay_core.vocabulary import ScopeType
@@ -64,15 +64,15 @@ def agent_name(metadata: Mapping[str, Any], name: str) -> str:
     return own if isinstance(own, str) and own else name
 
 
-def is_marked_hidden(tags: "list[str] | tuple[str, ...]", parent: Run | None) -> bool:
+def is_marked_hidden(tags: Collection[object], parent: Run | None) -> bool:
     """Tell whether LangChain marks this run, and not the run that it inherits its tags from, as hidden."""
     return HIDDEN_TAG in tags and (parent is None or HIDDEN_TAG not in parent.tags)
 
 
-def retry_attempt(tags: "list[str] | tuple[str, ...]") -> int | None:
+def retry_attempt(tags: Collection[object]) -> int | None:
     """Return the attempt's number where a run is a repeated attempt of `with_retry`: 2 or more."""
     for tag in tags:
-        if tag.startswith(_ATTEMPT_TAG):
+        if isinstance(tag, str) and tag.startswith(_ATTEMPT_TAG):
             number = tag[len(_ATTEMPT_TAG) :]
             return int(number) if number.isdigit() else None
     return None
@@ -84,4 +84,4 @@ def run_name(kind: str, serialized: Mapping[str, Any] | None, metadata: Mapping[
         found = serialized.get("name") or (serialized.get("id") or (None,))[-1]
         if found:
             return str(found)
-    return metadata.get("langgraph_node") or kind
+    return str(metadata.get("langgraph_node") or kind)

@@ -35,7 +35,7 @@ class _HandlerVariable:
 
 
 _variable: Final = _HandlerVariable()
-_lock: Final = threading.Lock()
+_lock: Final = threading.RLock()
 
 
 def instrument(relay: Relay) -> None:

@@ -80,7 +80,7 @@ class Recorder:
         if runs.is_repeated(run_id):
             return None
         noted = dict(metadata) if metadata else {}
-        name = run_name_ or run_name(kind, serialized, noted)
+        name = str(run_name_) if run_name_ else run_name(kind, serialized, noted)
         parent = parent_run(runs, parent_run_id, run_name_)
         return Run(run_id.int, kind, name, parent, tuple(tags) if tags else (), noted, SCOPE_TYPES[kind], owner)
 

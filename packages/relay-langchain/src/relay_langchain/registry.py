@@ -250,7 +250,7 @@ def _outcome_when_lost(run: Run) -> Outcome:
 
 # The runtime owns its registry, through its dispatcher: a strong reference from here would keep both for ever.
 _registries: Final[weakref.WeakKeyDictionary[Relay, weakref.ref[RunRegistry]]] = weakref.WeakKeyDictionary()
-_making: Final = threading.Lock()
+_making: Final = threading.RLock()  # a signal handler may make a handler, too
 
 
 def registry_of(relay: Relay) -> RunRegistry:
