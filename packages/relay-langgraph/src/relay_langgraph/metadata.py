@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["RAW_KEYS", "error_handler_of", "graph_metadata", "is_node", "is_task", "node_metadata"]
+__all__ = ["RAW_KEYS", "graph_metadata", "is_node", "is_task", "node_metadata"]
 
 RAW_KEYS: Final = frozenset(
     {
@@ -25,7 +25,10 @@ _ERROR_HANDLER: Final = "node_error_handler"
 
 def is_node(tags: tuple[str, ...]) -> bool:
     """Tell by its tags, which are not inherited, whether a run is a node of a graph."""
-    return any(tag.startswith(_STEP_TAG) for tag in tags)
+    for tag in tags:  # noqa: SIM110 - any() costs more than the answer, and this is asked about every run
+        if tag.startswith(_STEP_TAG):
+            return True
+    return False
 
 
 def is_task(name: str, metadata: Mapping[str, Any], inherited: Mapping[str, Any]) -> bool:
@@ -46,20 +49,22 @@ def is_task(name: str, metadata: Mapping[str, Any], inherited: Mapping[str, Any]
 
 def node_metadata(kind: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a node's or a task's scope says about its place in the graph."""
+    path: tuple[Any, ...] = metadata.get("langgraph_path") or ()
     told = {
         "langgraph.kind": kind,
         "langgraph.node": metadata["langgraph_node"],
         "langgraph.step": metadata.get("langgraph_step"),
-        "langgraph.triggers": metadata.get("langgraph_triggers"),
-        "langgraph.path": (path := metadata.get("langgraph_path")),
+        "langgraph.triggers": list(metadata.get("langgraph_triggers") or ()),
+        "langgraph.path": list(path),
         "langgraph.checkpoint_ns": metadata.get("langgraph_checkpoint_ns"),
     }
     if (thread_id := metadata.get("thread_id")) is not None:
         told["langgraph.thread_id"] = thread_id
-    if path and path[0] == _PUSH and path[-1] is False:
-        told["langgraph.branch"] = path[1]
-    elif (source := error_handler_of(path)) is not None:
-        told["langgraph.error_handler_of"] = source
+    if len(path) > 2:
+        if path[0] == _PUSH and path[-1] is False:
+            told["langgraph.branch"] = path[1]
+        elif path[2] == _ERROR_HANDLER:
+            told["langgraph.error_handler_of"] = path[1]
     return told
 
 
@@ -70,8 +75,3 @@ def graph_metadata(kind: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
         if (value := metadata.get(key)) is not None:
             told[f"langgraph.{key}"] = value
     return told
-
-
-def error_handler_of(path: tuple[Any, ...] | None) -> str | None:
-    """Return the node whose error the node with this path handles, or None."""
-    return path[1] if path is not None and len(path) > 2 and path[2] == _ERROR_HANDLER else None
