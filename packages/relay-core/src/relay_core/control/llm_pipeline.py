@@ -231,17 +231,14 @@ class _LlmLayer(Layer):
 
 def _readable(source: Any, pace: Pace) -> Any:
     """Return the iterator to read chunks from."""
+    kind = type(source).__name__
     if pace.waits:
         if hasattr(source, "__aiter__"):
             return aiter(source)
-        raise TypeError(f"a streaming call must give an async iterator, not {_kind(source)}")
+        raise TypeError(f"a streaming call must give an async iterator, not {kind}")
     if hasattr(source, "__iter__") and not isinstance(source, str | bytes | dict):
         return iter(source)
-    raise TypeError(f"a streaming call without an event loop must give an iterator, not {_kind(source)}")
-
-
-def _kind(value: object) -> str:
-    return type(value).__name__
+    raise TypeError(f"a streaming call without an event loop must give an iterator, not {kind}")
 
 
 def _outcome(answer: Any, entry: Entry) -> LLMRequestInterceptOutcome:
