@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from relay_core.runtime import Relay
+from relay_core.testing import isolated_runtime
 from tests.core.distributions import Distributions
+from tests.core.recorder import Recorder
 
 
 @pytest.fixture
@@ -28,3 +31,17 @@ def distributions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[D
     made = Distributions(folder)
     yield made
     made.forget()
+
+
+@pytest.fixture
+def relay() -> Iterator[Relay]:
+    """A runtime that reads no settings and loads no plugins. Mistakes of our own fail the test."""
+    with isolated_runtime(allow_failures=True) as made:
+        yield made
+    assert made.own_errors.counts() == {}
+
+
+@pytest.fixture
+def recorder(relay: Relay) -> Recorder:
+    """What the runtime `relay` delivers."""
+    return Recorder(relay)

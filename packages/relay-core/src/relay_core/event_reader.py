@@ -8,7 +8,7 @@ import orjson
 
 from relay_core.errors import EventFormatError
 from relay_core.events import MarkEvent, Record, ScopeEvent, event_from_record
-from relay_core.timestamps import parse_timestamp
+from relay_core.timestamps import parse_timestamp, to_datetime
 
 __all__ = ["event_from_dict"]
 
@@ -114,6 +114,10 @@ def _timestamp(value: object) -> int:
         except ValueError as error:
             raise EventFormatError("timestamp", str(error)) from None
     if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            to_datetime(value)
+        except OverflowError:
+            raise EventFormatError("timestamp", f"is beyond all calendars: {value}") from None
         return value
     raise EventFormatError("timestamp", "is neither an RFC 3339 string nor integer microseconds")
 

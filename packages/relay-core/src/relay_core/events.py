@@ -85,10 +85,12 @@ Record = tuple[
 class Event:
     """What both kinds of event have in common. Built by the runtime and by the JSONL reader, never by users."""
 
-    __slots__ = ("__weakref__", "_record", "_scrubber")
+    __slots__ = ("__weakref__", "_pending", "_record", "_scrubber")
 
     _record: Record
     _scrubber: Scrubber | None
+    _pending: Scrubber | None
+    """The scrubber, until it has been applied."""
 
     def __init__(self) -> None:
         """Refuse: events come from the runtime or from `relay_core.jsonl.read`.
@@ -188,7 +190,7 @@ class Event:
             old_profile if category_profile is _UNSET else _plain_object("category_profile", category_profile),
             extra,
         )
-        # The scrubber stays: a sanitizer may have brought a credential back.
+        # Scrubbed anew: a sanitizer may have brought a credential back.
         return event_from_record(type(self), record, self._scrubber)
 
     def to_dict(self) -> dict[str, Any]:
@@ -228,7 +230,7 @@ class Event:
 
     def _scrubbed(self) -> Record:
         """Return the record with credentials removed, once; done here, lazily, so that unread payloads cost nothing."""
-        scrubber = self._scrubber
+        scrubber = self._pending
         record = self._record
         if scrubber is None:
             return record
@@ -238,9 +240,9 @@ class Event:
         clean_profile = profile and scrubber.redact(profile)
         if clean_data is not data or clean_metadata is not metadata or clean_profile is not profile:
             record = (*record[:3], clean_data, record[4], clean_metadata, clean_profile, record[7])
-        # Two threads may both do this: the results are equal, and the record is stored before the scrubber goes.
+        # Two threads may both do this: the results are equal, and the record is stored before the task is done.
         self._record = record
-        self._scrubber = None
+        self._pending = None
         return record
 
     def __eq__(self, other: object) -> bool:
@@ -336,7 +338,7 @@ def event_from_record(kind: type[E], record: Record, scrubber: Scrubber | None) 
     """Build an event around ``record``; ``scrubber`` is applied when a payload field is first asked for."""
     event = object.__new__(kind)
     event._record = record  # pyright: ignore[reportPrivateUsage]
-    event._scrubber = scrubber  # pyright: ignore[reportPrivateUsage]
+    event._scrubber = event._pending = scrubber  # pyright: ignore[reportPrivateUsage]
     return event
 
 

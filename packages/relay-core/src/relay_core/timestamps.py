@@ -31,14 +31,21 @@ def parse_timestamp(text: str) -> int:
     Raises:
         ValueError: ``text`` is not RFC 3339, or names no offset from UTC.
     """
-    parsed = datetime.fromisoformat(text.upper())
+    try:
+        parsed = datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise ValueError(f"timestamp {text!r} is not RFC 3339") from None
     if parsed.tzinfo is None:
         raise ValueError(f"timestamp {text!r} has no offset from UTC: add 'Z'")
-    return (parsed - _EPOCH) // _MICROSECOND
+    return _microseconds(parsed)
 
 
 def to_datetime(microseconds: int) -> datetime:
-    """Return ``microseconds`` since the epoch as an aware datetime in UTC."""
+    """Return ``microseconds`` since the epoch as an aware datetime in UTC.
+
+    Raises:
+        OverflowError: Before the year 1 or after the year 9999.
+    """
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
@@ -57,4 +64,11 @@ def from_datetime(value: object, argument: str) -> int:
         raise TypeError(f"{argument} must be a datetime.datetime, not {type(value).__name__}")
     if value.utcoffset() is None:
         raise ValueError(f"{argument} must be timezone-aware, for example datetime.now(timezone.utc)")
-    return (value - _EPOCH) // _MICROSECOND
+    return _microseconds(value)
+
+
+def _microseconds(moment: datetime) -> int:
+    try:
+        return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND
+    except OverflowError:
+        raise ValueError(f"timestamp {moment} does not exist in UTC") from None
