@@ -89,6 +89,28 @@ def test_install_and_uninstall(no_settings: Path) -> None:
     assert 2 == len(list(jsonl.read(no_settings / "run.jsonl")))
 
 
+@pytest.mark.parametrize("keep_out", [{"disable_autoload": True}, {"plugins_allow": ["acme"]}])
+def test_whoever_asks_for_a_sink_gets_it(no_settings: Path, keep_out: dict[str, object]) -> None:
+    """What keeps other people's plugins out does not silence a sink that a setting asks for."""
+    relay = Relay()
+
+    install(runtime=relay, jsonl={"path": "run.jsonl"}, **keep_out)
+    relay.scopes.event("mark")
+    relay.shutdown(5.0)
+
+    assert ("relay-core", "jsonl") == relay.registry.names()
+    assert 1 == len(list(jsonl.read(no_settings / "run.jsonl")))
+
+
+def test_it_can_be_blocked_by_name(no_settings: Path) -> None:
+    """Named in the block list it is not loaded, whatever else is set."""
+    relay = Relay()
+
+    install(runtime=relay, jsonl={"path": "run.jsonl"}, plugins_block=["relay-core"], plugins_allow=["relay-core"])
+
+    assert () == relay.registry.names()
+
+
 def test_settings_that_do_not_go_together(no_settings: Path) -> None:
     """Wrong settings refuse the plugin by name, with the mend; Relay works without it."""
     relay = Relay()

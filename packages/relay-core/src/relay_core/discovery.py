@@ -42,6 +42,10 @@ FRAMEWORKS = (
 """Packages that are slow to import or have side effects: loading a plugin may not import them."""
 
 
+_SHIPPED = "relay_core.shipped:ShippedSinks"
+"""Relay's own sinks: whoever sets `jsonl.path` has allowed them, and would miss the file otherwise."""
+
+
 @dataclass(slots=True)
 class FoundPlugin:
     """An entry point, and what became of it."""
@@ -74,10 +78,12 @@ def find_plugins(settings: Settings, taken: Iterable[str]) -> list[FoundPlugin]:
     """Look for entry points and load those that the settings allow, in the order of their names. Never raises.
 
     Args:
-        settings: `plugins_allow` and `plugins_block`; with `disable_autoload` nothing is looked for.
+        settings: `plugins_allow` and `plugins_block`; with `disable_autoload` nothing is looked for. Neither keeps a
+            sink of Relay's own out that another setting asks for; `plugins_block` does.
         taken: Names of plugins that are registered already; those are neither loaded nor returned.
     """
-    if settings.disable_autoload:
+    asked = settings.jsonl.path is not None or settings.console.enabled
+    if settings.disable_autoload and not asked:
         return []
     known = set(taken)
     found: list[FoundPlugin] = []
@@ -86,8 +92,10 @@ def find_plugins(settings: Settings, taken: Iterable[str]) -> list[FoundPlugin]:
     except Exception as error:
         return [_unreadable(error)]
     for entry_point in ordered:
-        if entry_point.name not in known:
-            one = FoundPlugin(entry_point.name, _origin(entry_point), blocked=_blocked(entry_point.name, settings))
+        ours = asked and entry_point.value == _SHIPPED
+        if entry_point.name not in known and (ours or not settings.disable_autoload):
+            blocked = _blocked(entry_point.name, settings, ours=ours)
+            one = FoundPlugin(entry_point.name, _origin(entry_point), blocked=blocked)
             if any(other.name == one.name for other in found):
                 one.refuse(PluginExistsError(plugin=one.name))
             elif one.blocked is None:
@@ -111,10 +119,10 @@ def _origin(entry_point: EntryPoint) -> str:
     return f"{distribution}({entry_point.value})"
 
 
-def _blocked(name: str, settings: Settings) -> str | None:
+def _blocked(name: str, settings: Settings, *, ours: bool) -> str | None:
     if _names(name, settings.plugins_block):
         return "named in plugins_block"
-    if settings.plugins_allow is not None and not _names(name, settings.plugins_allow):
+    if settings.plugins_allow is not None and not ours and not _names(name, settings.plugins_allow):
         return "not named in plugins_allow"
     return None
 
