@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -113,7 +114,8 @@ class TrajectoryCollector:
             elif event.name == _LOSS_MARK:
                 for gathered in self._active.values():
                     gathered.cuts[Cut.DROPPED] = None
-            self._keep_limits(now)
+            if now >= self._due or self._size > self.limits.max_total_bytes:
+                self._keep_limits(now)
         except Exception as error:
             self._own_errors.record("relay", "gathering a trajectory", error)
 
@@ -133,6 +135,7 @@ class TrajectoryCollector:
         self._active: OrderedDict[str, _Root] = OrderedDict()
         self._resting: OrderedDict[str, _Root] = OrderedDict()
         self._size = 0
+        self._due = math.inf
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: roots that are open now close in the parent."""
@@ -144,19 +147,17 @@ class TrajectoryCollector:
     def _gather(self, root: str, event: Event, identity: object, audience: Audience, now: float) -> None:
         gathered = self._active.get(root) or self._awake(root, event, identity, now)
         gathered.listeners = audience.trajectory
-        kept_start = self._follow(gathered, event)
+        phase = event.scope_category if isinstance(event, ScopeEvent) else None
         size = event.payload_bytes + EVENT_BYTES
-        if not gathered.full and (reason := self._excess(gathered, size)) is not None:
-            gathered.full = True
-            gathered.cuts[reason] = None
-        if gathered.full and kept_start:
-            event = _without_payload(event)
-            size = event.payload_bytes + EVENT_BYTES
-        if not gathered.full or kept_start:
-            self._keep(gathered, event, size)
+        if gathered.full or self._exceeds(gathered, size):
+            self._keep_little(gathered, event, phase)
         else:
-            self._leave_out(gathered, event)
-        if gathered.is_over:
+            self._keep(gathered, event, size)
+            if phase == "start":
+                gathered.open.add(event.uuid)
+        if phase == "end":
+            self._close(gathered, event.uuid, root)
+        if phase != "start" and gathered.is_over:
             self._hand_over(root)
 
     def _awake(self, root: str, event: Event, identity: object, now: float) -> _Root:
@@ -168,52 +169,50 @@ class TrajectoryCollector:
             gathered = _Root(now, remote=remote, began_earlier=not (first or remote))
         gathered.since = now
         self._active[root] = gathered
+        self._due = min(self._due, now + self.limits.max_age)
         return gathered
 
-    def _follow(self, gathered: _Root, event: Event) -> bool:
-        """Note which scopes are open; say whether the event is an end whose start was kept."""
-        if not isinstance(event, ScopeEvent):
+    def _exceeds(self, gathered: _Root, size: int) -> bool:
+        """Say, and note, whether `size` more bytes are too much for a root; its first event always fits."""
+        limits, count = self.limits, len(gathered.events)
+        if count == 0 or (count < limits.max_events and gathered.size + size <= limits.max_bytes):
             return False
-        uuid = event.uuid
-        if event.scope_category == "start":
-            gathered.open.add(uuid)
-            return False
-        if uuid == event.root_uuid:
-            gathered.ended = True
-        kept = uuid in gathered.open
-        gathered.open.discard(uuid)
-        gathered.unkept.discard(uuid)
-        return kept
-
-    def _excess(self, gathered: _Root, size: int) -> Cut | None:
-        """Return which limit `size` more bytes would exceed; the first event always fits."""
-        if not gathered.events:
-            return None
-        if len(gathered.events) >= self.limits.max_events:
-            return Cut.MAX_EVENTS
-        return Cut.MAX_BYTES if gathered.size + size > self.limits.max_bytes else None
+        gathered.full = True
+        gathered.cuts[Cut.MAX_EVENTS if count >= limits.max_events else Cut.MAX_BYTES] = None
+        return True
 
     def _keep(self, gathered: _Root, event: Event, size: int) -> None:
         gathered.events.append(event)
         gathered.size += size
         self._size += size
 
-    def _leave_out(self, gathered: _Root, event: Event) -> None:
+    def _keep_little(self, gathered: _Root, event: Event, phase: str | None) -> None:
+        """Keep the ends of scopes that are in already, without payload; count everything else."""
+        if phase == "end" and event.uuid in gathered.open:
+            end = _without_payload(event)
+            self._keep(gathered, end, end.payload_bytes + EVENT_BYTES)
+            return
         gathered.left_out += 1
-        if event.uuid in gathered.open:
-            gathered.open.discard(event.uuid)
+        if phase == "start":
             gathered.unkept.add(event.uuid)
+
+    def _close(self, gathered: _Root, uuid: str, root: str) -> None:
+        gathered.open.discard(uuid)
+        gathered.unkept.discard(uuid)
+        gathered.ended = gathered.ended or uuid == root
 
     def _keep_limits(self, now: float) -> None:
         """Hand over the oldest roots while all are too large, and those that are too old."""
         while self._active:
             root, oldest = next(iter(self._active.items()))
+            self._due = oldest.since + self.limits.max_age
             if self._size > self.limits.max_total_bytes:
                 self._hand_over(root, Cut.MAX_TOTAL_BYTES)
-            elif now - oldest.since > self.limits.max_age:
+            elif now >= self._due:
                 self._hand_over(root, Cut.MAX_AGE)
             else:
                 return
+        self._due = math.inf
 
     # Handing over -----------------------------------------------------------------------------------------------------
 
