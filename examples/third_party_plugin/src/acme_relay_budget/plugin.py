@@ -4,9 +4,7 @@ import logging
 from typing import Any
 
 from acme_relay_budget.settings import BudgetSettings
-from relay_core import MarkEvent, ScopeEvent, hookimpl
-from relay_core.plugin_context import PluginContext
-from relay_core.trajectory import Trajectory
+from relay_core import MarkEvent, PluginContext, ScopeEvent, Trajectory, hookimpl
 
 logger = logging.getLogger("acme_relay_budget")
 

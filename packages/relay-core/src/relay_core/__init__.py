@@ -58,9 +58,11 @@ from relay_core.handles import ScopeHandle
 from relay_core.hookspecs import hookimpl, hookspec
 from relay_core.installation import Installation, install, uninstall
 from relay_core.metrics import MetricMeasurement
+from relay_core.plugin_context import PluginContext
 from relay_core.propagation import PropagationContext, capture_propagation_context, capture_traceparent
 from relay_core.runtime import Relay, statistics
 from relay_core.sanitizers import EventSanitizeFields
+from relay_core.trajectory import Trajectory
 from relay_core.vocabulary import (
     LLMAttributes,
     LogSeverity,
@@ -92,6 +94,7 @@ __all__ = [
     "MetricValueType",
     "Outcome",
     "PendingMarkSpec",
+    "PluginContext",
     "PluginError",
     "PropagationContext",
     "RegistrationError",
@@ -110,6 +113,7 @@ __all__ = [
     "ToolExecutionInterceptOutcome",
     "ToolExecutionResult",
     "ToolHandle",
+    "Trajectory",
     "capture_propagation_context",
     "capture_traceparent",
     "codecs",
