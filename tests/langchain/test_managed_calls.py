@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.tools import InjectedState
+from langchain.tools import InjectedState, ToolRuntime
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.prompts import ChatPromptTemplate
@@ -291,9 +291,9 @@ def test_injected_arguments_are_not_shown(recording: Recording, config: dict[str
     seen: list[Any] = []
 
     @tool
-    def look(x: int, state: Annotated[Any, InjectedState]) -> str:
+    def look(runtime: ToolRuntime, x: int, state: Annotated[Any, InjectedState]) -> str:
         """Look at the state."""
-        return f"{x} {state['messages'][0].content}"
+        return f"{x} {state['messages'][0].content} {runtime.tool_call_id}"
 
     def rewrite(name: str, args: Any) -> Any:
         seen.append(args)
@@ -304,8 +304,18 @@ def test_injected_arguments_are_not_shown(recording: Recording, config: dict[str
     agent: Any = create_agent(Chat(answers=[ask, "ok"]), [managed(look, runtime=recording.relay)])
     messages = agent.invoke({"messages": [HumanMessage("hi")]}, config)["messages"]
 
-    assert "5 hi" == messages[2].content
+    assert "5 hi c1" == messages[2].content
     assert [{"x": 1}] == seen
+
+
+def test_json_schema(recording: Recording, use: Ask) -> None:
+    """A tool whose arguments are described by a JSON schema is controlled, too."""
+    asked = counted(recording)
+    schema = {"type": "object", "properties": {"x": {"type": "integer"}}}
+    described = StructuredTool(name="d", description="d", args_schema=schema, func=lambda x: x * 2)
+
+    assert 6 == use(managed(described, runtime=recording.relay), {"x": 3})
+    assert ["d"] == asked
 
 
 def test_text_input(recording: Recording, use: Ask) -> None:

@@ -173,6 +173,7 @@ def test_max_tokens_go_where_they_were() -> None:
     assert {"max_tokens": 5} == edited(limit, {"max_tokens": 9})
     assert {"max_completion_tokens": 5} == edited(limit, {"max_completion_tokens": 9})
     assert {"max_completion_tokens": 5} == edited(limit, {})
+    assert {"max_completion_tokens": 5} == edited(limit, {"max_tokens": 9, "max_completion_tokens": 8})
 
 
 def test_what_is_removed_from_the_view_is_removed() -> None:

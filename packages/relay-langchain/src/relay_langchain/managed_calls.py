@@ -242,9 +242,9 @@ class _ToolCall:
         by_model = is_object(given) and given.get("type") == "tool_call"
         args = given["args"] if by_model else given
         self.tool_call_id: str | None = given.get("id") if by_model else None
-        injected = _injected_names(tool) if is_object(args) else frozenset[str]()
-        self._hidden = {key: args[key] for key in args if key in injected} if injected else {}
-        self.args = {key: args[key] for key in args if key not in injected} if self._hidden else args
+        visible = _visible(tool, args) if is_object(args) else args
+        self._hidden = {key: args[key] for key in args if key not in visible} if is_object(args) else {}
+        self.args = visible if self._hidden else args
 
     def with_args(self, args: Any) -> Any:
         """Return the tool's input with these arguments, and with the injected ones."""
@@ -261,12 +261,10 @@ class _ToolCall:
         return refusal_message(refused, self.name, self.tool_call_id)
 
 
-def _injected_names(tool: BaseTool) -> frozenset[str]:
-    """Return the names of the arguments that a framework passes and no model sees."""
-    every = tool.get_input_schema()
-    shown = tool.tool_call_schema
-    names = shown.get("properties", {}) if is_object(shown) else cast("Any", shown).model_fields
-    return frozenset(cast("Any", every).model_fields) - frozenset(names)
+def _visible(tool: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments without those that a framework injects: as LangChain shows them to callbacks."""
+    filtered = getattr(tool, "_filter_injected_args", None)
+    return args if filtered is None else filtered(args)
 
 
 def _setting_of(target: object) -> _Setting:

@@ -5,6 +5,7 @@ A provider's codec is a table of these plus the few conversions it needs.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from relay_core.codecs.annotated import AnnotatedLLMRequest
@@ -59,7 +60,7 @@ class RequestMapping:
         body: dict[str, Any] = detached(content)
         messages = body.get("messages")
         keys = {name: self._key(name, body) for name in self.params}
-        shown = {"messages", *keys.values(), *(field.key for field in self.fields)}
+        shown = {"messages", *chain(*self.params.values()), *(field.key for field in self.fields)}
         view = AnnotatedLLMRequest(
             messages if is_array(messages) else [],
             params={name: body[key] for name, key in keys.items() if key in body} or None,
