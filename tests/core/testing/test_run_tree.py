@@ -141,12 +141,12 @@ def test_only_some_categories(tree: RunTree) -> None:
 
 
 def test_shows_the_run(tree: RunTree) -> None:
-    """As text a run is one line for each scope and mark."""
+    """As text a run is one line for each scope and mark, and a tool shows its arguments."""
     assert [
         "agent weather",
         "  function act",
         "    llm FakeModel",
-        "    tool lookup",
+        '    tool lookup input={"city": "Paris", "days": [1, 2]}',
         '    tool locate outcome="error"',
         "      * Retry",
     ] == str(tree).splitlines()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from relay_core.testing.alignment import Aligner, Pair
 from relay_core.testing.expect import AnyOrder, Item
-from relay_core.testing.facts import complaints, describe, describe_expected
+from relay_core.testing.facts import complaints, describe, describe_alone, describe_expected
 from relay_core.tree import Node
 
 __all__ = ["explain", "fits", "outline"]
@@ -30,7 +30,7 @@ def explain(items: Sequence[Item], nodes: Sequence[Node]) -> list[str]:
 def outline(nodes: Sequence[Node], indent: str = "") -> Iterator[str]:
     """Yield one line per scope and mark, indented by depth."""
     for node in nodes:
-        yield f"{indent}{describe(node)}"
+        yield f"{indent}{describe_alone(node)}"
         for mark in node.marks:
             yield f"{indent}{_INDENT}* {mark.name}"
         yield from outline(node.children, indent + _INDENT)
@@ -41,7 +41,7 @@ def _problems(aligner: Aligner, pairs: Iterable[Pair], path: str) -> Iterator[st
         expected, node = pair.expected, pair.node
         if expected is None or node is None:
             if node is not None and not pair.skipped:
-                yield f"{path}{describe(node)}: nobody expected it"
+                yield f"{path}{describe_alone(node)}: nobody expected it"
             elif expected is not None:
                 yield f"{path}{describe_expected(expected)}: missing"
             continue

@@ -10,7 +10,7 @@ from relay_core.json_values import is_array, is_mapping
 from relay_core.testing.expect import Scope
 from relay_core.tree import Node
 
-__all__ = ["complaints", "describe", "describe_expected", "misstated"]
+__all__ = ["complaints", "describe", "describe_alone", "describe_expected", "misstated"]
 
 _LENGTH: Final = 300
 
@@ -57,6 +57,11 @@ def describe(node: Node, stated: Mapping[str, object] | None = None) -> str:
     """Return one line about a recorded scope: category, name, what is `stated`, and how it ended if not well."""
     facts = {fact: _recorded(fact, value, node) for fact, value in (stated or {}).items()}
     return _line(node.category, node.name, {**facts, "outcome": _outcome(node)})
+
+
+def describe_alone(node: Node) -> str:
+    """Return one line about a recorded scope that nothing is stated about; of a tool with what it was called with."""
+    return describe(node, {"input": None} if node.category == "tool" and node.input is not None else None)
 
 
 def describe_expected(expected: Scope) -> str:
