@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from relay_core.callables import is_async, loop_runs
 from relay_core.codecs import AnnotatedLLMResponse, LlmCodec, LLMRequest, LlmResponseCodec
-from relay_core.control.headers import recordable
 from relay_core.control.host import Host
 from relay_core.control.llm_pipeline import LLM_STAGES, STREAM_STAGES, LlmCall, LlmPipeline
 from relay_core.control.pacing import AWAITING, Pace, drive
@@ -245,7 +244,7 @@ class LlmCalls:
             attributes=attributes,
             data=data,
             metadata=metadata,
-            input={"headers": recordable(_checked(request).headers), "content": request.content},
+            input=self._pipeline.start_payload(_checked(request)),
             category_profile=self._pipeline.start_profile(model_name, codec, request),
             timestamp=timestamp,
         )

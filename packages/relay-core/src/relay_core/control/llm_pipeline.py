@@ -166,9 +166,15 @@ class LlmPipeline:
             attributes=attributes,
             data=call.data,
             metadata=call.metadata,
-            input={"headers": recordable(request.headers), "content": request.content},
+            input=self.start_payload(request),
             category_profile=self.start_profile(call.model_name, call.codec, request),
         )
+
+    def start_payload(self, request: LLMRequest) -> dict[str, Any] | None:
+        """Return the data of the start event, if anybody gets it."""
+        if not self._host.wants(ScopeType.Llm):
+            return None
+        return {"headers": recordable(request.headers), "content": request.content}
 
     def start_profile(
         self, model_name: str | None, codec: LlmCodec | None, request: LLMRequest
