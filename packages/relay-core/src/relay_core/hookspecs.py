@@ -250,6 +250,7 @@ def relay_trajectory(trajectory: Trajectory) -> None:
     """A root scope has closed: all of its events, as a tree.
 
     When: once per root, when it and everything under it has ended; later events of the same root come in a follow-up.
+    A root that stays open for longer than the setting `trajectory.max_age`, or until the process ends, comes as it is.
     On the delivery thread, after the last event was delivered. Built only where a plugin implements this hook.
     Order: `tryfirst`, registration order, `trylast`.
     Returns: nothing.
