@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from langchain_core.runnables import RunnableLambda
@@ -162,3 +163,67 @@ def test_marks_and_run_ends(recording: Recording) -> None:
     assert [("Began", {"n": 1})] == [(mark.name, mark.data) for mark in node.marks]
     assert 1 == (node.end.metadata or {})["ended"]
     assert "RunnableSequence{f!drained g}" == recording.tree
+
+
+def test_classify_run_marks(recording: Recording) -> None:
+    """A plugin may have marks emitted on a scope as soon as it has started."""
+
+    class Plugin:
+        @hookimpl
+        def relay_classify_run(self, run: Run) -> RunInfo:
+            return RunInfo(marks=[("one", {"at": run.name}), ("two", None)])
+
+    recording.relay.registry.register(Plugin())
+    RunnableLambda(lambda x: x, name="f").invoke(1, recording.config)
+
+    assert [("one", {"at": "f"}), ("two", None)] == [(mark.name, mark.data) for mark in recording.node("f").marks]
+
+
+def test_run_ends(recording: Recording) -> None:
+    """A plugin that has noted something about a chain may add to its end, if it ends well, and only then."""
+    ended: list[str] = []
+
+    class Plugin:
+        @hookimpl
+        def relay_classify_run(self, run: Run) -> None:
+            if run.name != "plain":
+                run.notes["test"] = 1
+
+        @hookimpl
+        def relay_run_ends(self, run: Run) -> None:
+            ended.append(run.name)
+            run.outcome = Outcome.INTERRUPTED
+            assert run.handle is not None
+            run.handle.set_metadata(late=True)
+
+    recording.relay.registry.register(Plugin())
+    fails: RunnableLambda[Any, Any] = RunnableLambda(lambda x: 1 / x, name="fails")
+    for name in ("noted", "plain"):
+        RunnableLambda(lambda x: x, name=name).invoke(0, recording.config)
+    with pytest.raises(ZeroDivisionError):
+        fails.invoke(0, recording.config)
+
+    assert ["noted"] == ended
+    assert "noted!interrupted plain fails!error" == recording.tree
+    end = recording.node("noted").end
+    assert end is not None
+    assert (end.metadata or {})["late"]
+
+
+def test_outcome_of_an_open_run(recording: Recording) -> None:
+    """A run that is closed with the one around it has the outcome that a plugin gave it."""
+
+    class Plugin:
+        @hookimpl
+        def relay_classify_run(self, run: Run) -> None:
+            if run.name == "f":
+                run.outcome = Outcome.DRAINED
+
+    recording.relay.registry.register(Plugin())
+    handler = recording.handler()
+    outer, inner = uuid4(), uuid4()
+    handler.on_chain_start(None, 1, run_id=outer, name="outer")
+    handler.on_chain_start(None, 1, run_id=inner, parent_run_id=outer, name="f")
+    handler.on_chain_error(ValueError(), run_id=outer)
+
+    assert "outer!error{f!drained}" == recording.tree

@@ -180,7 +180,7 @@ class RunRegistry:
             level += children
         for child in reversed(below):
             if self._open.get(child.key) is child and self._open.pop(child.key, None) is not None:
-                self._close(child, _cut(outcome, "closed with the run that contains it"))
+                self._close(child, _cut(child.outcome or outcome, "closed with the run that contains it"))
             else:
                 self._close_pending(child)
 

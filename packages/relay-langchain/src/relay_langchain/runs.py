@@ -73,7 +73,7 @@ class Run:
     closed: bool = False
     """Whether its scope has ended."""
     outcome: Outcome | None = None
-    """A plugin may set how a normal end counts, such as ``interrupted``; None is ``ok``."""
+    """A plugin may set how a normal end counts, such as ``interrupted``, or an end with the run that contains it."""
     tool_call_id: str | None = None
     """The id of the model's call that a tool answers."""
     noted: dict[str, Any] | None = None

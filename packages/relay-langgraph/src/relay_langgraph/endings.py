@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -33,8 +33,7 @@ class Endings:
         outcome = control_flow.outcome_of(error)
         if outcome is None:
             return self._failed(run, error)
-        if run.handle is not None and not run.hidden:
-            run.handle.set_metadata(**{"otel.status_description": control_flow.description(error, outcome)})
+        _tell(run, {"otel.status_description": control_flow.description(error, outcome)})
         if outcome is Outcome.INTERRUPTED:
             self._interrupts.raised(run, control_flow.interrupts_of(error))
         elif outcome is Outcome.HANDED_OFF:
@@ -64,8 +63,8 @@ class Endings:
     def _handed_off(self, run: Run, error: BaseException) -> None:
         """Record where control goes, and on the node that gave it away, with what."""
         names = control_flow.goto_of(error)
-        if names and run.handle is not None and not run.hidden:
-            run.handle.set_metadata(**{"langgraph.goto": names})
+        if names:
+            _tell(run, {"langgraph.goto": names})
         outer = run.parent
         while outer is not None and notes_of(outer) is None:
             outer = outer.parent
@@ -86,8 +85,16 @@ class Endings:
 
 
 def _tell_timeout(run: Run, error: BaseException) -> None:
-    """Say at the end of a graph, and of the attempt that was given up, which node was too slow, and by which limit."""
+    """Say at the end of a graph which node was too slow, by which limit; the attempt in question may still be open."""
     fields = {name: getattr(error, name, None) for name in ("node", "kind", "timeout", "elapsed")}
-    for late in (run, *run.children):
-        if late.handle is not None and not late.hidden and (late is run or late.name == fields["node"]):
-            late.handle.set_metadata(**{"langgraph.timeout": fields})
+    _tell(run, {"langgraph.timeout": fields})
+    for child in tuple(run.children):
+        if child.name == fields["node"]:
+            child.outcome = Outcome.CANCELLED
+            _tell(child, {"langgraph.timeout": fields})
+
+
+def _tell(run: Run, entries: dict[str, Any]) -> None:
+    """Lay entries over the metadata of a run's end."""
+    if run.handle is not None and not run.hidden:
+        run.handle.set_metadata(**entries)

@@ -1,7 +1,7 @@
 """Opt-in: a graph's own stream tells what fires no callback. `stream` and `astream` record it and pass the chunks on.
 
-LangGraph runs no callback for a node whose result is cached, for a task whose result a resume replays, and for a
-checkpoint. Its stream modes ``updates`` and ``checkpoints`` tell of them, but only whoever pulls the stream can ask.
+LangGraph runs no callback for a node whose result is cached, or known from before an interrupt, and for a checkpoint.
+Its stream modes ``updates`` and ``checkpoints`` tell of them, but only whoever pulls the stream can ask for these.
 """
 
 from __future__ import annotations
