@@ -137,7 +137,7 @@ def test_left_early(recording: Recording) -> None:
     """Leaving the stream leaves the graph."""
     stream = relay_langgraph.stream(cached_graph(), EMPTY, thread(recording), runtime=recording.relay)
     next(stream)
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
 
     assert "G!abandoned{costly}" == recording.tree
     recording.assert_complete()

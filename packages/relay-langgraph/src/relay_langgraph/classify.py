@@ -115,7 +115,7 @@ def _is_route(run: Run, parent: Run) -> bool:
     return any(tag.startswith(_SEQUENCE_TAG) and tag != f"{_SEQUENCE_TAG}1" for tag in run.tags)
 
 
-def _resumes(inputs: object) -> bool:
+def _resumes(inputs: Any) -> bool:
     """Tell whether a graph is given the answer to an interrupt."""
-    types = sys.modules.get("langgraph.types")
+    types: Any = sys.modules.get("langgraph.types")
     return types is not None and isinstance(inputs, types.Command) and inputs.resume is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from relay_core.outcomes import type_name
 from relay_core.vocabulary import Outcome
@@ -45,8 +45,8 @@ def description(error: BaseException, outcome: Outcome) -> str:
 
 def interrupts_of(error: BaseException) -> Sequence[Interrupt]:
     """Return what a `GraphInterrupt` asks."""
-    asked = error.args[0] if error.args else ()
-    return asked if isinstance(asked, list | tuple) else ()
+    asked: Any = error.args[0] if error.args else ()
+    return asked if _is_sequence(asked) else ()
 
 
 def command_of(error: BaseException) -> Command[Any] | None:
@@ -61,7 +61,7 @@ def command_of(error: BaseException) -> Command[Any] | None:
 def goto_of(error: BaseException) -> list[str]:
     """Return the names of the nodes to which a `ParentCommand` hands off; empty if it only updates the state."""
     goto: Any = getattr(command_of(error), "goto", None) or ()
-    targets = goto if isinstance(goto, list | tuple) else (goto,)
+    targets = goto if _is_sequence(goto) else (goto,)
     return [target if isinstance(target, str) else str(target.node) for target in targets]
 
 
@@ -69,3 +69,7 @@ def is_timeout(error: BaseException) -> bool:
     """Tell whether a node took longer than its policy allows."""
     errors = _errors()
     return errors is not None and isinstance(error, errors.NodeTimeoutError)
+
+
+def _is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, list | tuple)

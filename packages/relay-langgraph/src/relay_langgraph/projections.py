@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from relay_core.json_values import as_mapping
+
 __all__ = ["payload_encoder"]
 
 Projection = Callable[[Any], object]
@@ -64,10 +66,12 @@ def _node_error(value: Any) -> dict[str, object]:
     return {"node": value.node, "error": value.error}
 
 
-def _coordinates(config: Any) -> dict[str, object] | None:
-    configurable = (config or {}).get("configurable")
-    return configurable and {key: configurable.get(key) for key in ("thread_id", "checkpoint_ns", "checkpoint_id")}
+def _coordinates(config: object) -> dict[str, object] | None:
+    configurable = as_mapping(as_mapping(config).get("configurable"))
+    return {key: configurable.get(key) for key in _COORDINATES} if configurable else None
 
+
+_COORDINATES: Final = ("thread_id", "checkpoint_ns", "checkpoint_id")
 
 _PROJECTIONS: Final[dict[str, Projection]] = {
     "langgraph.errors.NodeError": _node_error,

@@ -6,21 +6,21 @@ Its stream modes ``updates`` and ``checkpoints`` tell of them, but only whoever 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from uuid import UUID, uuid4
 
+from relay_core.json_values import as_mapping
 from relay_core.runtime import default
 from relay_langchain.runs import find
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
-    from langgraph.pregel import Pregel
 
     from relay_core.runtime import Relay
 
-__all__ = ["CACHED", "CHECKPOINT", "astream", "stream"]
+__all__ = ["CACHED", "CHECKPOINT", "StreamingGraph", "astream", "stream"]
 
 CACHED: Final = "Node Cached"
 """The mark of a node that did not run: its result was cached, or known from before the graph was interrupted."""
@@ -31,15 +31,34 @@ CHECKPOINT: Final = "Graph Checkpoint"
 _RECORDED: Final = ("updates", "checkpoints")
 
 
+class StreamingGraph(Protocol):
+    """What is needed of a compiled graph."""
+
+    @property
+    def stream_mode(self) -> Any:
+        """The modes in which it streams by default."""
+        ...
+
+    @property
+    def stream(self) -> Callable[..., Any]:
+        """Its method `stream`."""
+        ...
+
+    @property
+    def astream(self) -> Callable[..., Any]:
+        """Its method `astream`."""
+        ...
+
+
 def stream(
-    graph: Pregel[Any, Any, Any, Any],
+    graph: StreamingGraph,
     input: object,
     config: RunnableConfig | None = None,
     *,
     stream_mode: str | Sequence[str] | None = None,
     runtime: Relay | None = None,
     **options: Any,
-) -> Iterator[Any]:
+) -> Generator[Any]:
     """Stream a graph as `graph.stream` does, and record cached nodes and checkpoints as marks on the graph's scope.
 
     Args:
@@ -51,23 +70,25 @@ def stream(
         options: what else `graph.stream` takes.
     """
     recorder = _Recorder(graph, config, stream_mode, options, runtime)
-    with closing(graph.stream(input, recorder.config, stream_mode=recorder.modes, **options)) as chunks:  # type: ignore[type-var]
+    chunks: Generator[Any] = graph.stream(input, recorder.config, stream_mode=recorder.modes, **options)
+    with closing(chunks):
         for chunk in chunks:
             yield from recorder.wanted(chunk)
 
 
 async def astream(
-    graph: Pregel[Any, Any, Any, Any],
+    graph: StreamingGraph,
     input: object,
     config: RunnableConfig | None = None,
     *,
     stream_mode: str | Sequence[str] | None = None,
     runtime: Relay | None = None,
     **options: Any,
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any]:
     """Stream a graph as `graph.astream` does; else as `stream`."""
     recorder = _Recorder(graph, config, stream_mode, options, runtime)
-    async with aclosing(graph.astream(input, recorder.config, stream_mode=recorder.modes, **options)) as chunks:  # type: ignore[type-var]
+    chunks: AsyncGenerator[Any] = graph.astream(input, recorder.config, stream_mode=recorder.modes, **options)
+    async with aclosing(chunks):
         async for chunk in chunks:
             for wanted in recorder.wanted(chunk):
                 yield wanted
@@ -84,7 +105,7 @@ class _Recorder:
 
     def __init__(
         self,
-        graph: Pregel[Any, Any, Any, Any],
+        graph: StreamingGraph,
         config: RunnableConfig | None,
         stream_mode: str | Sequence[str] | None,
         options: Mapping[str, Any],
@@ -100,7 +121,7 @@ class _Recorder:
         self.config: Any = {**(config or {}), "run_id": self._run_id}
         self.modes: Any = [*self._wanted, *(mode for mode in _RECORDED if mode not in self._wanted)]
 
-    def wanted(self, chunk: Any) -> Iterator[Any]:
+    def wanted(self, chunk: Any) -> Generator[Any]:
         """Record a chunk, and yield it in the shape that was asked for, if it was."""
         read = self._read(chunk)
         try:
@@ -123,11 +144,12 @@ class _Recorder:
 
     def _record(self, chunk: _Chunk) -> None:
         if chunk.mode == "updates":
-            if isinstance(chunk.data, dict) and (chunk.data.get("__metadata__") or {}).get("cached"):
-                nodes = [name for name in chunk.data if name != "__metadata__"]
+            updates = as_mapping(chunk.data)
+            if as_mapping(updates.get("__metadata__")).get("cached"):
+                nodes = [name for name in updates if name != "__metadata__"]
                 self._mark(CACHED, {"nodes": nodes, "checkpoint_ns": "|".join(chunk.namespace)})
         elif chunk.mode == "checkpoints":
-            self._mark(CHECKPOINT, _checkpoint(chunk.data))
+            self._mark(CHECKPOINT, _checkpoint(as_mapping(chunk.data)))
 
     def _mark(self, name: str, data: Mapping[str, object]) -> None:
         run = find(self._run_id, runtime=self._relay)
@@ -135,10 +157,10 @@ class _Recorder:
             self._relay.scopes.event(name, handle=run.handle, data=data)
 
 
-def _checkpoint(data: Any) -> dict[str, object]:
+def _checkpoint(data: Mapping[str, Any]) -> dict[str, object]:
     """Return which checkpoint it is, what made it and what comes next; the state is in the nodes' own scopes."""
-    configurable = (data.get("config") or {}).get("configurable") or {}
-    metadata = data.get("metadata") or {}
+    configurable = as_mapping(as_mapping(data.get("config")).get("configurable"))
+    metadata = as_mapping(data.get("metadata"))
     return {
         "checkpoint_id": configurable.get("checkpoint_id"),
         "checkpoint_ns": configurable.get("checkpoint_ns", ""),
