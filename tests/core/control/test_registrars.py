@@ -9,8 +9,10 @@ from tests.core.control.support import Recording
 from relay_core.codecs import LLMRequest
 from relay_core.control import EventMetadata, Guardrails, Intercepts, ScopePlace
 from relay_core.control.registrars import OBSERVED
-from relay_core.errors import RegistrationError, ScopeClosedError, ScopeError
+from relay_core.errors import GuardrailRejected, RegistrationError, ScopeClosedError, ScopeError
+from relay_core.hookspecs import hookimpl
 from relay_core.llm_sanitizers import LlmSanitizeContext
+from relay_core.plugin_context import PluginContext
 from relay_core.runtime import Relay
 
 pytestmark = pytest.mark.anyio
@@ -142,3 +144,35 @@ def test_implicit_root_is_no_place(relay: Relay) -> None:
     """Nothing can be registered on the implicit root: it never ends."""
     with pytest.raises(ScopeError):
         Guardrails(ScopePlace(relay.scopes, relay.root)).register_tool_conditional_execution("n", 1, function)
+
+
+def test_plugin_takes_its_registrations_with_it(recording: Recording) -> None:
+    """A plugin registers guardrails, intercepts and injectors through its context; they go when it goes."""
+    relay = recording.relay
+
+    class Policy:
+        @hookimpl
+        def relay_configure(self, context: PluginContext) -> None:
+            context.guardrails.register_tool_conditional_execution("policy", 1, lambda name, args: "no")
+            context.intercepts.register_tool_request("policy", 1, function)
+            context.event_metadata.register_injector("policy", 1, lambda event: {"by": "policy"})
+
+    relay.registry.register(Policy(), name="policy")
+    with pytest.raises(GuardrailRejected):
+        relay.tools.execute_sync("t", 1, lambda args: pytest.fail("called"))
+    assert {"by": "policy"} == recording.events_now()[-1].metadata
+
+    relay.registry.unregister("policy")
+    assert 1 == relay.tools.execute_sync("t", 1, lambda args: args).result
+    assert not relay.guardrails.deregister_tool_conditional_execution("policy")
+
+
+def test_local_control_without_listeners() -> None:
+    """A guardrail on a scope does not make events where nobody listens."""
+    relay = Relay()
+    with relay.scopes.scope("request", input="payload") as handle:
+        Guardrails(ScopePlace(relay.scopes, handle)).register_tool_conditional_execution("n", 1, function)
+        relay.scopes.event("mark")
+        relay.tools.execute_sync("t", 1, lambda args: args)
+
+    assert (0, 0) == (relay.statistics().emitted, relay.statistics().queued)

@@ -193,8 +193,9 @@ class Lifecycle:
         told = None
         if metadata is not None:
             handle._metadata = told = self._object(metadata)
-        local = self._locals_of(handle) if self._local_handles else None
-        if local is not None or (audience is not None and audience.wants_start):
+        wanted = audience is not None and audience.wants_start
+        local = self._locals_of(handle, wanted) if self._local_handles else None
+        if wanted or local is not None:
             document = annotated = None
             size = 0
             if payload is not None and scope_type not in self.uncaptured:
@@ -248,15 +249,16 @@ class Lifecycle:
         outer = handle._outer
         if outer is not None and outer._closed:
             handle._outer = live(outer)  # or what has ended would be kept for as long as the next entry
+        audience = self.audience
+        wanted = audience is not None and audience.wants_end
         local = None
         if self._local_handles:
-            local = self._locals_of(handle)
+            local = self._locals_of(handle, wanted)
             self._forget_local(handle)
         if owner is not self._owner:
             return True  # inherited by a forked child: the parent's to end
         self._ended += 1
-        audience = self.audience
-        if (local is None and (audience is None or not audience.wants_end)) or handle._muted:
+        if (local is None and not wanted) or handle._muted:
             return True
         if at is None:
             clock = self.time_ns
@@ -376,9 +378,12 @@ class Lifecycle:
         found.reverse()
         return found
 
-    def _locals_of(self, handle: ScopeHandle) -> Locals | None:
+    def _locals_of(self, handle: ScopeHandle, wanted: bool) -> Locals | None:
+        """Return what is registered around `handle`; None where nobody gets the event, `wanted` or not by others."""
         chain = self.local_chain(handle)
-        return tuple((local.chains.snapshot, local.subscribers) for local in chain) if chain else None
+        if not chain or not (wanted or any(local.subscribers for local in chain)):
+            return None
+        return tuple((local.chains.snapshot, local.subscribers) for local in chain)
 
     def _forget_local(self, handle: ScopeHandle) -> None:
         extras = handle._extras

@@ -284,8 +284,9 @@ class Scopes(Lifecycle):
         audience = self.audience
         if scope is not None and scope._muted:
             return
-        local = self._locals_of(scope) if self._local_handles and scope is not None else None
-        if local is None and not (audience is not None and audience.wants_mark):
+        wanted = audience is not None and audience.wants_mark
+        local = self._locals_of(scope, wanted) if self._local_handles and scope is not None else None
+        if local is None and not wanted:
             return
         document = None if data is None else self._encode(data)
         described = None if metadata is None else self._object(metadata)
