@@ -182,6 +182,18 @@ def test_model_bodies(recording: Recording, probe: Probe, seen: list[str | None]
     assert ["Chat", None, "f", "Chat", "g", None] == seen
 
 
+def test_runs_inside_of_a_model_body(recording: Recording, probe: Probe, seen: list[str | None]) -> None:
+    """What a model's body runs is in its own scope, and the body in the model's again afterwards."""
+
+    def body() -> None:
+        then(probe, "inner").invoke(0)
+        probe()
+
+    (then(probe, "f") | Chat(body=body)).invoke("x", recording.config)
+
+    assert ["f", "inner", "Chat"] == seen
+
+
 @pytest.mark.anyio
 async def test_async_model_bodies(recording: Recording, probe: Probe, seen: list[str | None]) -> None:
     """An async model's body is in the model's scope, the caller's task in none afterwards."""

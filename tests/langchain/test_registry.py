@@ -718,6 +718,23 @@ def test_repeated_and_unknown_ends_are_ignored(recording: Recording) -> None:
     recording.assert_complete()
 
 
+def test_an_id_in_two_objects(recording: Recording) -> None:
+    """Where an id is used again as another object, the end of the first object does not end the new run."""
+    handler = recording.handler()
+    first, second, child = UUID(int=7), UUID(int=7), uuid4()
+    handler.on_chain_start(None, 1, run_id=first, name="one")
+    handler.on_chain_start(None, 1, run_id=child, parent_run_id=first, name="child")
+    handler.on_chain_end(1, run_id=first)  # waits for the child
+    handler.on_chain_start(None, 2, run_id=second, name="two")
+    del first
+
+    assert 3 == handler.open_runs
+    for run_id in (child, second):
+        handler.on_chain_end(2, run_id=run_id)
+    assert "one{child} two" == recording.tree
+    recording.assert_complete()
+
+
 def test_a_pending_subtree_closes_with_a_failing_ancestor(recording: Recording) -> None:
     """An error above closes pending runs with their own ends and open ones as abandoned, children first."""
     handler = recording.handler()
