@@ -21,6 +21,11 @@ class Recorder:
         settle(self._relay)
         return list(self._events)
 
+    def forget(self) -> None:
+        """Keep nothing of what was delivered so far."""
+        settle(self._relay)
+        self._events.clear()
+
     @property
     def starts(self) -> list[ScopeEvent]:
         """The start events."""

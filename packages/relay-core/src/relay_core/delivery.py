@@ -86,6 +86,7 @@ class Delivery:
             if audience is not None and audience.dispatch:
                 events.append(event)
         self._dispatch(sinks, events)
+        set_entry(None)  # nothing is current, and nothing is kept
         self.delivered += len(batch)
 
     def _observe(self, item: Item) -> Event:

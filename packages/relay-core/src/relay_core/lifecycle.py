@@ -398,12 +398,15 @@ def _is_plain(started: bytes | dict[str, Any] | None) -> TypeGuard[bytes]:
     return isinstance(started, bytes) and b'"otel.status' not in started and b'"relay.outcome' not in started
 
 
-def laid_over(metadata: object, entries: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return `metadata` with `entries` over it; never raises, whatever the caller has passed as metadata."""
-    try:
-        return {**(metadata or {}), **(entries or {})}  # type: ignore[dict-item]
-    except Exception:  # no mapping, or one that misbehaves
-        return {"value": metadata}
+def laid_over(*layers: object) -> dict[str, Any]:
+    """Return metadata with the later layers over the earlier ones; never raises, whatever a caller has passed."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        try:
+            merged.update(layer if isinstance(layer, Mapping) else {} if layer is None else {"value": layer})
+        except Exception:  # a mapping that misbehaves
+            merged["value"] = layer
+    return merged
 
 
 def _is_sampled(root_uuid: str, share: float) -> bool:

@@ -1,5 +1,8 @@
 """One scope as a block of code: `with`, `async with`, and a decorator for functions, coroutines and generators."""
 
+# The private state of handles is shared; see handles.py.
+# pyright: reportPrivateUsage=false
+
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
@@ -8,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from relay_core.callables import is_async
-from relay_core.current import Layer, enter
+from relay_core.current import get_entry, set_entry
 from relay_core.handles import ScopeHandle
 from relay_core.timestamps import from_datetime
 from relay_core.vocabulary import ScopeType
@@ -34,7 +37,7 @@ class ScopeBlock:
         options: Mapping[str, Any],
         end_timestamp: datetime | None,
     ) -> None:
-        """Remember what to start; `options` are further arguments of `Scopes.start`."""
+        """Remember what to start; `options` are further arguments of `Scopes.push`."""
         self._scopes = scopes
         self._name = name
         self._scope_type = scope_type
@@ -48,7 +51,11 @@ class ScopeBlock:
         Raises:
             RuntimeError: The block is entered already; make one block for each scope.
         """
-        self._handle = handle = self._begin(self._scopes.push)
+        if self._handle is not None:
+            raise RuntimeError(f"the scope block {self._name!r} is entered already; call scope() once for each block")
+        if self._end_timestamp is not None:
+            from_datetime(self._end_timestamp, "end_timestamp")
+        self._handle = handle = self._scopes.push(self._name, self._scope_type, **self._options)
         return handle
 
     def __exit__(
@@ -103,26 +110,30 @@ class ScopeBlock:
         """Return a block of the same kind for a generator."""
         return _SteppedBlock(self._scopes, self._name, self._scope_type, self._options, self._end_timestamp)
 
-    def _begin(self, start: Callable[..., ScopeHandle]) -> ScopeHandle:
-        if self._handle is not None:
-            raise RuntimeError(f"the scope block {self._name!r} is entered already; call scope() once for each block")
-        if self._end_timestamp is not None:
-            from_datetime(self._end_timestamp, "end_timestamp")
-        return start(self._name, self._scope_type, **self._options)
-
 
 class _SteppedBlock(ScopeBlock):
     """The scope of one generator: it lives as long as the block, and is current in the generator's own steps only."""
 
-    __slots__ = ()
+    __slots__ = ("_consumers", "_own")
 
     def __enter__(self) -> ScopeHandle:
-        self._handle = handle = self._begin(self._scopes.start)
+        """Start the scope; what is current stays as it is."""
+        self._consumers = get_entry()
+        handle = super().__enter__()
+        self.step_out()
         return handle
 
-    def step(self, handle: ScopeHandle) -> Layer:
-        """Make the scope current for one step: `with own.step(handle)`."""
-        return enter(handle, self._scopes.current_run())
+    def step_in(self, handle: ScopeHandle) -> None:
+        """Make current what was so at the end of the last step: the scope, or one that the generator has open."""
+        self._consumers = get_entry()
+        handle._run = self._scopes.current_run()  # the step may be made in another run than the last one
+        set_entry(self._own)
+
+    def step_out(self) -> None:
+        """Give the consumer its own back."""
+        self._own = get_entry()
+        set_entry(self._consumers)
+        self._consumers = None
 
 
 def _around_function(block: ScopeBlock, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,18 +160,22 @@ def _around_generator(block: ScopeBlock, function: Callable[..., Generator[Any, 
         with own as handle:
             generator = function(*args, **kwargs)
             while True:
+                own.step_in(handle)
                 try:
-                    with own.step(handle):
-                        item = generator.send(sent) if thrown is None else generator.throw(thrown)
+                    item = generator.send(sent) if thrown is None else generator.throw(thrown)
                 except StopIteration as stop:
                     return stop.value
                 finally:
+                    own.step_out()
                     thrown = sent = None  # or an error would be kept alive by its own traceback
                 try:
                     sent = yield item
                 except GeneratorExit:
-                    with own.step(handle):
+                    own.step_in(handle)
+                    try:
                         generator.close()
+                    finally:
+                        own.step_out()
                     raise
                 except BaseException as error:  # thrown in by the consumer: it is the generator's now
                     thrown = error
@@ -176,18 +191,22 @@ def _around_async_generator(block: ScopeBlock, function: Callable[..., AsyncGene
         with own as handle:
             generator = function(*args, **kwargs)
             while True:
+                own.step_in(handle)
                 try:
-                    with own.step(handle):
-                        item = await (generator.asend(sent) if thrown is None else generator.athrow(thrown))
+                    item = await (generator.asend(sent) if thrown is None else generator.athrow(thrown))
                 except StopAsyncIteration:
                     return
                 finally:
+                    own.step_out()
                     thrown = sent = None  # or an error would be kept alive by its own traceback
                 try:
                     sent = yield item
                 except GeneratorExit:
-                    with own.step(handle):
+                    own.step_in(handle)
+                    try:
                         await generator.aclose()
+                    finally:
+                        own.step_out()
                     raise
                 except BaseException as error:  # thrown in by the consumer: it is the generator's now
                     thrown = error

@@ -138,12 +138,14 @@ def attribute_names(attributes: Attributes | None) -> tuple[str, ...]:
             "attributes must be ScopeAttributes, ToolAttributes, LLMAttributes or an iterable of flag names, "
             f"not {type(attributes).__name__}"
         )
-    names = sorted(set(attributes))
-    for name in names:
-        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"attributes must hold flag names of type str, not {type(name).__name__}")
-        if name not in _STANDARD and "." not in name:
-            raise ValueError(
-                f"unknown attribute flag {name!r}: use one of {sorted(_STANDARD)} or a vendor name with a dot"
-            )
-    return tuple(names)
+    return tuple(sorted({_attribute_name(name) for name in attributes}))
+
+
+def _attribute_name(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"attributes must hold flag names of type str, not {type(name).__name__}")
+    if name not in _STANDARD and "." not in name:
+        raise ValueError(f"unknown attribute flag {name!r}: use one of {sorted(_STANDARD)} or a vendor name with a dot")
+    if not name.isprintable():  # lone surrogates, too: an event could not say them
+        raise ValueError(f"attribute flag {name!r} must be printable text")
+    return str.__str__(name)
