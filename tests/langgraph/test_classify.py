@@ -69,6 +69,16 @@ def test_outside_of_graphs(recording: Recording) -> None:
     assert "langgraph.kind" not in told
 
 
+def test_metadata_in_disguise(recording: Recording) -> None:
+    """What a user writes into tags and metadata can mislead, but break nothing."""
+    config = {**recording.config, "tags": ["graph:step:9"], "metadata": {"langgraph_node": "x", "ls_integration": 7}}
+    RunnableLambda(lambda x: x, name="f").invoke(1, config)
+    builder("a").compile(name="G").invoke(EMPTY, config)
+
+    assert "f G{a}" == recording.tree
+    recording.assert_complete()
+
+
 def route(state: Any) -> str:
     """Go on."""
     return "b"

@@ -131,6 +131,19 @@ def test_static_breakpoints(recording: Recording, run_async: bool, when: str) ->
     assert ["G", "b"] == [name for name, _ in marks(recording, RESUME)]
 
 
+def test_static_breakpoint_in_a_subgraph(recording: Recording, run_async: bool) -> None:
+    """A breakpoint in a subgraph interrupts its node as well."""
+    inner = builder("n", "m").compile(name="INNER", interrupt_before=["m"])
+    graph = builder("sub", sub=inner).compile(name="G", checkpointer=InMemorySaver())
+    config = thread(recording)
+    run(graph, EMPTY, config, run_async)
+    run(graph, None, config, run_async)
+
+    assert "G!interrupted{sub!interrupted{INNER!interrupted{n}}} G{sub{INNER{m}}}" == recording.tree
+    assert [("G", []), ("sub", [])] == [(name, data["interrupts"]) for name, data in marks(recording, INTERRUPT)]
+    assert ["G", "sub", "INNER", "m"] == [name for name, _ in marks(recording, RESUME)]
+
+
 def test_interrupt_in_a_subgraph(recording: Recording, run_async: bool) -> None:
     """An interrupt deep inside interrupts all around it; the mark is on the node that asks, and on the root."""
     inner = builder("ask", ask=asks()).compile(name="INNER")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from relay_langgraph.metadata import graph_metadata, is_node, is_task, node_metadata
+from relay_langgraph.metadata import graph_metadata, is_later_step, is_node, is_task, node_metadata
 
 NODE: dict[str, Any] = {
     "langgraph_node": "a",
@@ -17,11 +17,26 @@ NODE: dict[str, Any] = {
 
 @pytest.mark.parametrize(
     ("tags", "expected"),
-    [((), False), (("mine", "graph:step:1"), True), (("seq:step:1",), False), (("my:graph:step:1",), False)],
+    [
+        ((), False),
+        (("mine", "graph:step:1"), True),
+        (("seq:step:1",), False),
+        (("my:graph:step:1",), False),
+        ((None, 1), False),
+    ],
 )
-def test_is_node(tags: tuple[str, ...], expected: bool) -> None:
+def test_is_node(tags: tuple[object, ...], expected: bool) -> None:
     """A node is told by its tag."""
     assert expected is is_node(tags)
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [((), False), (("seq:step:1",), False), (("mine", "seq:step:2"), True), (("seq:step:12",), True), ((2,), False)],
+)
+def test_is_later_step(tags: tuple[object, ...], expected: bool) -> None:
+    """The first step of a sequence is none that follows."""
+    assert expected is is_later_step(tags)
 
 
 @pytest.mark.parametrize(

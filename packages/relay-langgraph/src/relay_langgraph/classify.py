@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from relay_core.vocabulary import ScopeType
 from relay_langchain.runs import RunInfo
 from relay_langgraph.interrupts import RESUME, Interrupts
-from relay_langgraph.metadata import RAW_KEYS, graph_metadata, is_node, is_task, node_metadata
+from relay_langgraph.metadata import RAW_KEYS, graph_metadata, is_later_step, is_node, is_task, node_metadata
 from relay_langgraph.notes import GraphNotes, make_notes, notes_of, tell_kind
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _ROUTE: Final = RunInfo(omit=RAW_KEYS, metadata={"langgraph.kind": "route"})
 _NAMELESS_ROUTE: Final = RunInfo(omit=RAW_KEYS, metadata={"langgraph.kind": "route"}, name="route")
 
 _INTEGRATIONS: Final = ("langgraph", "langchain_create_agent")
-_SEQUENCE_TAG: Final = "seq:step:"
 _UNNAMED: Final = "RunnableCallable"
 _TIMEOUT: Final = "langgraph.errors.NodeTimeoutError"
 
@@ -83,8 +82,7 @@ class Classifier:
             notes = make_notes(parent)
             if kind == "node":  # now it shows that the run around it is a graph
                 tell_kind(parent, "graph" if "langgraph_node" not in parent.metadata else "subgraph")
-        ns: str = metadata["langgraph_checkpoint_ns"]
-        attempt, error = notes.try_again(metadata["langgraph_step"], ns)
+        attempt, error = notes.try_again(metadata.get("langgraph_step", 0), metadata.get("langgraph_checkpoint_ns", ""))
         if attempt > 1:
             # A run of the same task that is still open was given up: nothing but a timeout does that.
             told["langgraph.attempt"] = attempt
@@ -112,7 +110,7 @@ def _is_route(run: Run, parent: Run) -> bool:
         return False
     if run.name.startswith("Runnable") and run.name != _UNNAMED:
         return False
-    return any(tag.startswith(_SEQUENCE_TAG) and tag != f"{_SEQUENCE_TAG}1" for tag in run.tags)
+    return is_later_step(run.tags)
 
 
 def _resumes(inputs: Any) -> bool:

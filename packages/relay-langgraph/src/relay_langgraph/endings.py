@@ -50,7 +50,7 @@ class Endings:
         metadata = run.metadata
         outer = notes_of(run.parent)
         if outer is not None and "langgraph_step" in metadata:
-            ns = metadata["langgraph_checkpoint_ns"]
+            ns = metadata.get("langgraph_checkpoint_ns", "")
             outer.failed(metadata["langgraph_step"], ns, type_name(type(error)))
         notes = notes_of(run)
         if notes is None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["RAW_KEYS", "graph_metadata", "is_node", "is_task", "node_metadata"]
+__all__ = ["RAW_KEYS", "graph_metadata", "is_later_step", "is_node", "is_task", "node_metadata"]
 
 RAW_KEYS: Final = frozenset(
     {
@@ -19,16 +19,22 @@ RAW_KEYS: Final = frozenset(
 """LangGraph's entries in LangChain's metadata. Everything inside of a node inherits them, so they say nothing there."""
 
 _STEP_TAG: Final = "graph:step:"
+_SEQUENCE_TAG: Final = "seq:step:"
 _PUSH: Final = "__pregel_push"
 _ERROR_HANDLER: Final = "node_error_handler"
 
 
-def is_node(tags: tuple[str, ...]) -> bool:
+def is_node(tags: tuple[object, ...]) -> bool:
     """Tell by its tags, which are not inherited, whether a run is a node of a graph."""
     for tag in tags:  # noqa: SIM110 - any() costs more than the answer, and this is asked about every run
-        if tag.startswith(_STEP_TAG):
+        if isinstance(tag, str) and tag.startswith(_STEP_TAG):
             return True
     return False
+
+
+def is_later_step(tags: tuple[object, ...]) -> bool:
+    """Tell whether a run is a step of a sequence, but not the first one."""
+    return any(isinstance(tag, str) and tag.startswith(_SEQUENCE_TAG) and tag != f"{_SEQUENCE_TAG}1" for tag in tags)
 
 
 def is_task(name: str, metadata: Mapping[str, Any], inherited: Mapping[str, Any]) -> bool:
