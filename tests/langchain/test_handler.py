@@ -754,6 +754,35 @@ def test_no_hook_raises(recording: Recording, hook: str, arguments: tuple[Any, .
     recording.expect_suppressed()
 
 
+@pytest.mark.parametrize("method", ["chain_end", "failed"])
+def test_trouble_at_the_end(recording: Recording, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """A run ends even where we fail to say how: after what is open in it, as well as its framework says it did."""
+    handler = recording.handler()
+    monkeypatch.setattr(handler._recorder, method, lambda *_, **__: 1 / 0)
+    run_id, child = uuid4(), uuid4()
+    handler.on_chain_start(None, 1, run_id=run_id, name="c")
+    handler.on_tool_start({"name": "t"}, "x", run_id=child, parent_run_id=run_id)
+    if method == "failed":
+        handler.on_chain_error(ValueError("x"), run_id=run_id)
+    else:
+        handler.on_chain_end(1, run_id=run_id)
+
+    assert ("c!error" if method == "failed" else "c") + "{t!abandoned}" == recording.tree
+    assert 0 == handler.open_runs
+    recording.expect_suppressed()
+
+
+def test_an_id_of_another_library(recording: Recording) -> None:
+    """A run id that cannot be watched is as good as any other while LangChain reports the end."""
+    from uuid_utils import uuid7
+
+    (echo("a") | echo("b")).invoke(1, {**recording.config, "run_id": uuid7()})
+
+    assert "RunnableSequence{a b}" == recording.tree
+    assert {} == recording.handler().runs._known
+    recording.assert_complete()
+
+
 def test_an_answer_that_cannot_be_read(recording: Recording) -> None:
     """A model's scope ends whatever its answer looks like."""
     from langchain_core.outputs import ChatGeneration, LLMResult

@@ -47,6 +47,22 @@ def test_classify_run(recording: Recording) -> None:
     recording.assert_complete()
 
 
+def test_an_outcome_that_is_none(recording: Recording) -> None:
+    """A plugin that makes up an outcome is our error to count, and the run ends."""
+
+    class Plugin:
+        @hookimpl
+        def relay_classify_run(self, run: Run) -> None:
+            run.outcome = "splendid"  # type: ignore[assignment]
+
+    recording.relay.registry.register(Plugin())
+    RunnableLambda(lambda x: x, name="f").invoke(1, recording.config)
+
+    assert "f" == recording.tree
+    assert 1 == recording.relay.statistics().suppressed_errors
+    recording.expect_suppressed()
+
+
 def test_classify_run_keeps_no_input(recording: Recording) -> None:
     """The run holds its input only while it is classified."""
     kept: list[Run] = []

@@ -8,6 +8,7 @@ import os
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -138,6 +139,27 @@ def test_a_pending_end_keeps_its_time_and_output(recording: Recording) -> None:
     assert child_end is not None
     assert node.end.timestamp_us < child_end.timestamp_us
     recording.assert_complete()
+
+
+def test_a_clock_that_is_set_back(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pending end before its own start, by the clock, is recorded when the last child ends."""
+    handler = recording.handler()
+    parent, child = uuid4(), uuid4()
+    handler.on_chain_start(None, 0, run_id=parent, name="parent")
+    handler.on_chain_start(None, 0, run_id=child, parent_run_id=parent, name="child")
+
+    class Past(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime(2020, 1, 1, tzinfo=UTC)
+
+    monkeypatch.setattr(registry, "datetime", Past)
+    for run_id in (parent, child):
+        handler.on_chain_end(1, run_id=run_id)
+
+    assert "parent{child}" == recording.tree
+    assert 0 == handler.open_runs
+    recording.expect_suppressed()
 
 
 def test_a_model_stream_that_is_closed(recording: Recording) -> None:

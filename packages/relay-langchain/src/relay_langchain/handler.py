@@ -10,6 +10,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.base import BaseTracer
 
 from relay_core.runtime import Relay, default
+from relay_core.vocabulary import Outcome
 from relay_langchain.composition import composed
 from relay_langchain.model_request import prompt_messages
 from relay_langchain.recorder import ABSENT, Recorder
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import LLMResult
+
+    from relay_langchain.runs import Run
 
 __all__ = ["RelayCallbackHandler"]
 
@@ -109,12 +112,13 @@ class RelayCallbackHandler(BaseCallbackHandler):
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, inputs: Any = ABSENT, **kwargs: Any) -> None:
         """It ends well."""
+        run = None
         try:
             run = self._runs.claim(run_id)
             if run is not None:
                 self._recorder.chain_end(run, outputs, inputs)
         except Exception as error:
-            self._relay.suppress(error, "on_chain_end")
+            self._salvage("on_chain_end", error, run)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, inputs: Any = ABSENT, **kwargs: Any) -> None:
         """It ends by an exception."""
@@ -178,12 +182,13 @@ class RelayCallbackHandler(BaseCallbackHandler):
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """A model has answered."""
+        run = None
         try:
             run = self._runs.claim(run_id)
             if run is not None:
                 self._recorder.model_end(run, response)
         except Exception as error:
-            self._relay.suppress(error, "on_llm_end")
+            self._salvage("on_llm_end", error, run)
 
     def on_llm_error(
         self, error: BaseException, *, run_id: UUID, response: LLMResult | None = None, **kwargs: Any
@@ -217,12 +222,13 @@ class RelayCallbackHandler(BaseCallbackHandler):
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool has returned."""
+        run = None
         try:
             run = self._runs.claim(run_id)
             if run is not None:
                 self._recorder.tool_end(run, output)
         except Exception as error:
-            self._relay.suppress(error, "on_tool_end")
+            self._salvage("on_tool_end", error, run)
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool has raised."""
@@ -250,12 +256,13 @@ class RelayCallbackHandler(BaseCallbackHandler):
 
     def on_retriever_end(self, documents: Sequence[Document], *, run_id: UUID, **kwargs: Any) -> None:
         """A retriever has found what it found."""
+        run = None
         try:
             run = self._runs.claim(run_id)
             if run is not None:
                 self._recorder.retriever_end(run, documents)
         except Exception as error:
-            self._relay.suppress(error, "on_retriever_end")
+            self._salvage("on_retriever_end", error, run)
 
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A retriever has raised."""
@@ -296,12 +303,22 @@ class RelayCallbackHandler(BaseCallbackHandler):
             self._relay.suppress(error, hook)
 
     def _failed(self, hook: str, error: BaseException, run_id: UUID, **late: Any) -> None:
+        run = None
         try:
             run = self._runs.claim(run_id)
             if run is not None:
                 self._recorder.failed(run, error, **late)
         except Exception as trouble:
-            self._relay.suppress(trouble, hook)
+            self._salvage(hook, trouble, run)
+
+    def _salvage(self, hook: str, error: Exception, run: Run | None) -> None:
+        """Count an error of ours, and end the run all the same: without what we could not say about its end."""
+        self._relay.suppress(error, hook)
+        try:
+            if run is not None:
+                self._runs.end_claimed(run, Outcome.ERROR if hook.endswith("error") else Outcome.OK)
+        except Exception as another:
+            self._relay.suppress(another, hook)
 
     def _mark(self, hook: str, name: str, data: object, run_id: UUID) -> None:
         try:

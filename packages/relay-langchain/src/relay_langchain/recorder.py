@@ -70,7 +70,7 @@ class Recorder:
         kind: str,
         run_id: UUID,
         parent_run_id: UUID | None,
-        run_name_: str | None,
+        given_name: str | None,
         serialized: Mapping[str, Any] | None,
         tags: Collection[str] | None,
         metadata: Mapping[str, Any] | None,
@@ -80,8 +80,8 @@ class Recorder:
         if runs.is_repeated(run_id):
             return None
         noted = dict(metadata) if metadata else {}
-        name = str(run_name_) if run_name_ else run_name(kind, serialized, noted)
-        parent = parent_run(runs, parent_run_id, run_name_)
+        name = str(given_name) if given_name else run_name(kind, serialized, noted)
+        parent = parent_run(runs, parent_run_id, given_name)
         return Run(run_id.int, kind, name, parent, tuple(tags) if tags else (), noted, SCOPE_TYPES[kind], owner)
 
     def chain_start(self, run: Run, run_id: UUID, inputs: object, run_type: str | None) -> None:

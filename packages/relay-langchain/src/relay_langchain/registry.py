@@ -26,6 +26,7 @@ from relay_core.vocabulary import Outcome
 from relay_langchain.anchors import IdAnchor, TaskAnchors
 
 if TYPE_CHECKING:
+    from relay_core.handles import ScopeHandle
     from relay_core.runtime import Relay
     from relay_langchain.runs import Run
 
@@ -93,7 +94,9 @@ class RunRegistry:
 
     def add(self, run: Run, run_id: UUID) -> None:
         """Keep `run` from now on. An id that was used before now means the new run."""
-        run.anchor = IdAnchor(run_id, self._id_collected)
+        # An id that cannot be watched, of a library of its own: then the hooks have to tell of the end.
+        watched: object = run_id
+        run.anchor = IdAnchor(watched, self._id_collected) if isinstance(watched, UUID) else None
         self._known[run.key] = run
         self._open[run.key] = run
         parent = run.parent
@@ -126,6 +129,11 @@ class RunRegistry:
         self._close_subtree(run, Outcome.CANCELLED if ending.outcome is Outcome.CANCELLED else Outcome.ABANDONED)
         self._close(run, ending)
 
+    def end_claimed(self, run: Run, outcome: Outcome) -> None:
+        """End a claimed run about whose end nothing could be said; no effect where it has ended, or is about to."""
+        if not run.closed and run not in self._pending:
+            self.fail(run, Ending(outcome))
+
     def outcome_of(self, run: Run, error: BaseException) -> Outcome:
         """Say how an error counts: by the first plugin that knows, else by Python's own words for stopping."""
         registry = self._relay.registry
@@ -145,10 +153,20 @@ class RunRegistry:
         run.closed = True
         if run.task_runs is not None:
             run.task_runs.discard(run.key)
-        if run.handle is not None and not run.hidden:
-            outcome, error, output, schema, profile, metadata, timestamp = ending
-            self._relay.scopes.end(
-                run.handle,
+        if run.anchor is None and self._known.get(run.key) is run:
+            del self._known[run.key]
+        try:
+            if run.handle is not None and not run.hidden:
+                self._end_scope(run.handle, ending)
+        finally:
+            self._leave(run)
+
+    def _end_scope(self, handle: ScopeHandle, ending: Ending) -> None:
+        outcome, error, output, schema, profile, metadata, timestamp = ending
+        end = self._relay.scopes.end
+        try:
+            end(
+                handle,
                 outcome=outcome,
                 error=error,
                 output=output,
@@ -157,6 +175,14 @@ class RunRegistry:
                 metadata=metadata,
                 timestamp=timestamp,
             )
+        except (TypeError, ValueError) as trouble:  # a clock that was set back, an outcome that a plugin made up
+            self._relay.suppress(trouble, "relay_langchain.registry")
+            told: object = outcome
+            known = told if isinstance(told, Outcome) else Outcome.OK
+            end(handle, outcome=known, error=error, output=output, data_schema=schema)
+
+    def _leave(self, run: Run) -> None:
+        """Take a closed run out of its parent, which may have waited for it."""
         parent = run.parent
         while parent is not None:
             if parent.children.pop(run, run) is None:
