@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
@@ -323,6 +325,37 @@ def test_sqlite(recording: Recording, tmp_path: Any) -> None:
 
     assert "G!interrupted{a ask!interrupted} G{ask}" == recording.tree
     assert 1 == len({data["checkpoint_id"] for mark in (INTERRUPT, RESUME) for _, data in marks(recording, mark)})
+
+
+@pytest.mark.anyio
+async def test_async_sqlite(recording: Recording, tmp_path: Any) -> None:
+    """Nor does an async one."""
+    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "state.db")) as saver:
+        graph = builder("a", "ask", ask=asks()).compile(name="G", checkpointer=saver)
+        config = thread(recording)
+        await graph.ainvoke(EMPTY, config)
+        await graph.ainvoke(Command(resume="yes"), config)
+
+    assert "G!interrupted{a ask!interrupted} G{ask}" == recording.tree
+    assert 1 == len({data["checkpoint_id"] for mark in (INTERRUPT, RESUME) for _, data in marks(recording, mark)})
+
+
+@pytest.mark.anyio
+async def test_many_at_once(recording: Recording) -> None:
+    """Fifty threads of one graph that ask at the same time, and are answered at the same time, are not mixed up."""
+    graph = builder("ask", ask=asks()).compile(name="G", checkpointer=InMemorySaver())
+    handler = recording.handler()
+    configs: list[Any] = [{"callbacks": [handler], "configurable": {"thread_id": f"t{i}"}} for i in range(50)]
+    await asyncio.gather(*(graph.ainvoke(EMPTY, config) for config in configs))
+    await asyncio.gather(*(graph.ainvoke(Command(resume="yes"), config) for config in configs))
+
+    asked, answered = recording.roots[:50], recording.roots[50:]
+    assert {"interrupted"} == {metadata(root)["relay.outcome"] for root in asked}
+    assert {root.start.uuid for root in asked} == {metadata(root)["relay.link"]["uuid"] for root in answered}
+    for root in answered:
+        (other,) = [it for it in asked if it.start.uuid == metadata(root)["relay.link"]["uuid"]]
+        assert metadata(other)["langgraph.thread_id"] == metadata(root)["langgraph.thread_id"]
+    recording.assert_complete()
 
 
 # --- Derived ---------------------------------------------------------------------------------------------------------
