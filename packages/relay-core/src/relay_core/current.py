@@ -18,14 +18,19 @@ __all__ = ["Entry", "Layer", "enter", "get_entry", "innermost_of", "leave", "liv
 class Layer:
     """Makes a scope current for a time of its own, whatever the scope's own life is; made by `enter`."""
 
-    __slots__ = ("_left", "_outer", "_run", "handle")
+    __slots__ = ("_handle", "_left", "_outer", "_run")
 
     def __init__(self, handle: ScopeHandle, outer: "Entry | None", run: ScopeHandle | None) -> None:
         """Make `handle` current, `outer` once that is over; `run` is the integration's run at this moment."""
-        self.handle = handle
+        self._handle = handle
         self._outer = outer
         self._run = run
         self._left = False
+
+    @property
+    def handle(self) -> ScopeHandle:
+        """The scope, or its nearest open ancestor once it has ended."""
+        return nearest_open(self._handle) or self._handle
 
     @property
     def _closed(self) -> bool:

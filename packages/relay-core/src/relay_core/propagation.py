@@ -4,7 +4,8 @@ import contextvars
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Generator, Mapping, MutableMapping
+import re
+from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from uuid import UUID
 
 import orjson
 
-from relay_core.current import enter, leave
+from relay_core.callables import is_async
+from relay_core.current import enter
 from relay_core.handles import ScopeHandle
 from relay_core.runtime import default
 from relay_core.scopes import Scopes
@@ -35,6 +37,7 @@ R = TypeVar("R")
 
 VERSION: Final = 1
 _SAMPLED: Final = "01"
+_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 _logger = logging.getLogger("relay_core")
 _warned: set[str] = set()
@@ -114,30 +117,25 @@ class Propagation:
 
     @contextmanager
     def attach(self, handle: ScopeHandle) -> Generator[ScopeHandle, None, None]:
-        """Make an open scope current for the block, in any thread, task or context; the scope itself goes on.
+        """Make a scope current for the block, in any thread, task or context; the scope itself goes on.
 
         Args:
-            handle: The scope; the implicit root means none.
+            handle: The scope; its nearest open ancestor takes its place once it has ended. The implicit root means
+                none.
 
         Raises:
             TypeError: `handle` is no ScopeHandle.
             ScopeError: `handle` belongs to another runtime.
         """
         self._scopes.checked(handle)
-        entry = enter(handle, self._scopes.current_run())
-        try:
+        with enter(handle, self._scopes.current_run()):
             yield handle
-        finally:
-            leave(entry)
 
     @contextmanager
     def isolated(self) -> Generator[None, None, None]:
         """Begin without a parent: scopes and marks in the block do not see what is current outside of it."""
-        entry = enter(self._scopes.root, self._scopes.current_run())
-        try:
+        with enter(self._scopes.root, self._scopes.current_run()):
             yield
-        finally:
-            leave(entry)
 
     def bind(self, function: Callable[P, R]) -> Callable[P, R]:
         """Return `function` so that it runs under the scope that is current now, wherever it is called.
@@ -145,28 +143,23 @@ class Propagation:
         For threads, executors and callbacks. May be called several times and at once; works for coroutine functions.
 
         Raises:
-            TypeError: `function` is not callable.
+            TypeError: `function` is not callable, or a generator function, which runs when it is iterated.
         """
-        if not callable(function):
-            raise TypeError(f"bind() takes a callable, not {type(function).__name__}")
+        if not callable(function) or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            kind = "a generator function" if callable(function) else type(function).__name__
+            raise TypeError(f"bind() takes a function or a coroutine function, not {kind}")
         handle = self._scopes.get_handle()
 
-        if inspect.iscoroutinefunction(function):
+        async def run_async(*args: Any, **kwargs: Any) -> Any:
+            with self.attach(handle):
+                return await cast("Callable[..., Awaitable[Any]]", function)(*args, **kwargs)
 
-            async def run_async(*args: Any, **kwargs: Any) -> Any:
-                with self.attach(handle):
-                    return await function(*args, **kwargs)
-
-            return cast("Callable[P, R]", functools.update_wrapper(run_async, function))
-
-        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        def run(*args: Any, **kwargs: Any) -> Any:
             with self.attach(handle):
                 return function(*args, **kwargs)
 
-        try:
-            return functools.update_wrapper(run, function)
-        except AttributeError:  # an object that is called like a function
-            return run
+        bound = functools.update_wrapper(run_async if is_async(function) else run, function)
+        return cast("Callable[P, R]", bound)
 
     def capture_propagation_context(self) -> PropagationContext | None:
         """Return where work would continue in another process, or None outside of any scope."""
@@ -197,7 +190,7 @@ class Propagation:
         its ids.
 
         Args:
-            carrier: What `inject` filled.
+            carrier: What `inject` filled; the case of its keys does not matter.
         """
         try:
             context = _read(carrier)
@@ -213,21 +206,27 @@ class Propagation:
 
 
 def _read(carrier: Mapping[str, Any]) -> PropagationContext | None:
-    own = carrier.get("relay")
+    own = _entry(carrier, "relay")
     if own is not None:
         return PropagationContext.from_json(own)
-    traceparent = carrier.get("traceparent")
+    traceparent = _entry(carrier, "traceparent")
     return None if traceparent is None else _from_traceparent(traceparent)
+
+
+def _entry(carrier: Mapping[str, Any], name: str) -> str | None:
+    """Return what stands under `name` in any case, as text: HTTP frameworks differ in both."""
+    value = carrier.get(name)
+    if value is None:
+        value = next((carrier[key] for key in carrier if isinstance(key, str) and key.lower() == name), None)
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _from_traceparent(text: str) -> PropagationContext:
     """Read a foreign `traceparent`: the trace is the root, and the span is told apart by its last half."""
-    parts = text.strip().split("-")
-    if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2] or parts[0] == "ff":
+    found = _TRACEPARENT.fullmatch(text.strip().lower())
+    if found is None:
         raise ValueError(f"not a W3C traceparent: {text!r}")
-    trace, span = parts[1], parts[2]
-    if not int(trace, 16) or not int(span, 16):
-        raise ValueError(f"not a W3C traceparent, an id is zero: {text!r}")
+    trace, span = found.groups()
     return PropagationContext(str(UUID(trace[:16] + span)), str(UUID(trace)))
 
 
