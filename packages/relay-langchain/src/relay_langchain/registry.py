@@ -94,9 +94,10 @@ class RunRegistry:
 
     def add(self, run: Run, run_id: UUID) -> None:
         """Keep `run` from now on. An id that was used before now means the new run."""
-        # An id that cannot be watched, of a library of its own: then the hooks have to tell of the end.
-        watched: object = run_id
-        run.anchor = IdAnchor(watched, self._id_collected) if isinstance(watched, UUID) else None
+        try:
+            run.anchor = IdAnchor(run_id, self._id_collected)
+        except TypeError:  # an id of some library that cannot be watched: then only the hooks tell of the end
+            run.anchor = None
         self._known[run.key] = run
         self._open[run.key] = run
         parent = run.parent
@@ -177,8 +178,7 @@ class RunRegistry:
             )
         except (TypeError, ValueError) as trouble:  # a clock that was set back, an outcome that a plugin made up
             self._relay.suppress(trouble, "relay_langchain.registry")
-            told: object = outcome
-            known = told if isinstance(told, Outcome) else Outcome.OK
+            known = outcome if outcome in frozenset(Outcome) else Outcome.OK
             end(handle, outcome=known, error=error, output=output, data_schema=schema)
 
     def _leave(self, run: Run) -> None:
