@@ -422,6 +422,16 @@ def test_structured_output(recording: Recording) -> None:
     assert [{"id": "c1", "name": "add", "arguments": {"a": 1}}] == end.annotated_response["tool_calls"]
 
 
+def test_credentials_in_tool_calls(recording: Recording) -> None:
+    """A credential that a model passes to a tool is redacted in the call's JSON text, too, in questions and answers."""
+    message = AIMessage("", tool_calls=[{"name": "login", "args": {"password": "hush", "user": "ann"}, "id": "c"}])
+    Chat(answers=[message]).invoke([HumanMessage("hi"), message], recording.config)
+
+    assert not any("hush" in event.to_json() for event in recording.events)
+    (call,) = recording.node("Chat").start.data["messages"][1]["tool_calls"]
+    assert '{"password":"[redacted]","user":"ann"}' == call["function"]["arguments"]
+
+
 def test_completion_model(recording: Recording) -> None:
     """A completion model is recorded like a chat of one message, invoked and streamed."""
     Completion().invoke("once", recording.config)
