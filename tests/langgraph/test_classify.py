@@ -90,7 +90,9 @@ async def aroute(state: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("function", "name"), [(route, "route"), (lambda state: "b", "route"), (aroute, "aroute")], ids=str
+    ("function", "name"),
+    [(route, "route"), (lambda state: "b", "route"), (aroute, "aroute")],
+    ids=["named", "nameless", "async"],
 )
 def test_route(recording: Recording, function: Any, name: str) -> None:
     """The function of a conditional edge is a route under the node it leaves; one without a name is called route."""
