@@ -1,0 +1,179 @@
+"""The copy-walk: any object into a tree of our own, level by level, over copies of its containers.
+
+A container is copied in one step, so another thread may rewrite it meanwhile. What is foreign becomes plain by
+`projection`. A cycle is found by going up from an item to the root, for which every container keeps its way.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from relay_core.payload.limits import Oversize, PayloadLimits
+from relay_core.payload.native import SAFE_DEPTH, Fragment, dump
+from relay_core.payload.projection import BYTES, CONTAINER, LEAF, PROJECTED, RANGE, STAND_IN, Projections, mapping_items
+from relay_core.payload.repair import repair
+from relay_core.payload.values import bytes_record, kind_of, numbered, range_length, type_name
+
+__all__ = ["CopyWalk"]
+
+_Open = tuple[Any, Any, Any, Any]
+"""A copy still to be scanned; its way, that is its source and the way of what contains it; where it is put, as what."""
+
+_LIST_ITEM = 2
+_DICT_ITEM = 5
+"""The bytes of the smallest item there is, with its comma, quotes and colon."""
+
+_STAND_INS = frozenset({PROJECTED, STAND_IN})
+
+
+class CopyWalk:
+    """One walk over one object; not for a second one.
+
+    Args:
+        projections: What becomes of foreign types.
+        limits: What is too deep and too large.
+        trusting: Whether to leave what plugins' projections return as it is; it is to be encoded with care then.
+    """
+
+    def __init__(self, projections: Projections, limits: PayloadLimits, *, trusting: bool) -> None:
+        self.failed = 0
+        """Encoders that raised."""
+        self.cut = False
+        """Whether something was too deep, or a mapping too long."""
+        self.trusted = False
+        """Whether there are projections in the tree that were not looked at."""
+        self._trusting = trusting
+        self._projections = projections
+        self._limits = limits
+        self._room = limits.max_bytes  # each item and each string takes some of it
+        self._way: Any = None
+        self._below: list[_Open] = []
+        self._folds: list[list[_Open]] = []
+
+    def tree(self, value: object) -> object:
+        """Return the tree that `value` becomes, of exact plain types.
+
+        Strings, integers and keys are taken as they are, even if JSON cannot hold them; `document` repairs that.
+
+        Raises:
+            Oversize: It cannot fit into the limit.
+        """
+        root = [value]
+        level: list[_Open] = [(root, None, None, None)]
+        depth = 0
+        while level:
+            self._below = []
+            for into, self._way, _, _ in level:
+                self._scan(into, into.items() if kind_of(into) is dict else numbered(into))
+            level, depth = self._below, depth + 1
+            if depth > self._limits.max_depth:
+                self._end(level)
+                break
+            if depth % SAFE_DEPTH == 0:
+                self._folds.append(level)
+        return root[0]
+
+    def document(self, tree: object) -> bytes:
+        """Encode a tree of this walk in which nothing is trusted; it is used up."""
+        if not self._folds:
+            try:
+                return dump(tree)
+            except TypeError:  # a key that is no str, an integer beyond 64 bits, a lone surrogate
+                return dump(repair(tree, self._projections))
+        tree = repair(tree, self._projections)
+        for level in reversed(self._folds):
+            for into, _, holder, key in level:
+                holder[key] = Fragment(dump(into))
+        return dump(tree)
+
+    def _end(self, level: Iterable[_Open]) -> None:
+        """Put marks where the depth limit is reached."""
+        for _, _, holder, key in level:
+            holder[key] = {"$truncated": {"depth": self._limits.max_depth}}
+            self.cut = True
+
+    def _scan(self, into: Any, items: Iterable[tuple[Any, Any]]) -> None:
+        """Replace the items of one container of ours that JSON does not know."""
+        known, learn = self._projections.known, self._projections.learn
+        for key, item in items:
+            kind = kind_of(item)
+            if kind is str:
+                self._room -= len(item)
+                continue
+            if kind is int or kind is float or item is None or kind is bool:
+                continue
+            try:
+                mode, convert = known.get(id(kind)) or learn(kind)
+                if mode == LEAF:
+                    into[key] = convert(item)
+                elif mode == CONTAINER:
+                    self._open(into, key, item, convert(item))
+                else:
+                    self._other(into, key, item, mode, convert)
+            except Oversize:
+                raise
+            except Exception:  # foreign code: an encoder, a property, a `__str__`
+                self.failed += 1
+                into[key] = {"$error": type_name(kind)}
+
+    def _other(self, into: Any, key: Any, item: Any, mode: int, convert: Callable[[Any], object]) -> None:
+        if mode == PROJECTED and self._trusting:
+            into[key] = convert(item)
+            self.trusted = True
+        elif mode in _STAND_INS:
+            self._stand_in(into, key, item, convert)
+        elif mode == BYTES:
+            into[key] = self._bytes(item)
+        else:
+            self._open(into, key, item, self._items(item, mode))
+
+    def _open(self, into: Any, key: Any, source: object, made: Any) -> None:
+        """Put a copy in the place of its source, to be scanned with its level."""
+        into[key] = made
+        if made:
+            self._room -= _DICT_ITEM * len(made) if kind_of(made) is dict else _LIST_ITEM * len(made)
+            if self._room < 0:
+                raise Oversize
+            if self._is_inside(source):
+                into[key] = {"$ref": "cycle"}
+            else:
+                self._below.append((made, (source, self._way), into, key))
+
+    def _is_inside(self, source: object) -> bool:
+        """Whether what is scanned at the moment is a part of `source`."""
+        way = self._way
+        while way is not None:
+            if way[0] is source:
+                return True
+            way = way[1]
+        return False
+
+    def _stand_in(self, into: Any, key: Any, item: object, convert: Callable[[Any], object]) -> None:
+        """Walk what stands for `item` as if it were there itself, and were a part of `item`."""
+        if self._is_inside(item):
+            into[key] = {"$ref": "cycle"}
+            return
+        way = self._way
+        into[key] = made = convert(item)
+        try:
+            self._way = (item, way)
+            self._scan(into, ((key, made),))
+        finally:
+            self._way = way
+
+    def _bytes(self, item: Any) -> object:
+        with memoryview(item) as view:
+            if view.nbytes > self._limits.max_bytes:
+                raise Oversize
+        return bytes_record(item, self._limits.max_bytes)
+
+    def _items(self, item: Any, mode: int) -> object:
+        """Return the items of what may be longer than the limit."""
+        if mode == RANGE:
+            if _LIST_ITEM * range_length(item) > self._room:
+                raise Oversize
+            return list(item)
+        found, more = mapping_items(item, self._limits.max_items)
+        if more:
+            self.cut = True
+            found["$truncated"] = {"items": more}
+        return found
