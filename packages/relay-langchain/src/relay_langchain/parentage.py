@@ -57,7 +57,7 @@ def parent_handle(scopes: Scopes, parent: Run | None) -> ScopeHandle:
     if parent is None or parent.handle is None:
         return scopes.innermost(None) or scopes.root
     handle = parent.handle
-    if handle.is_open:
+    if not parent.closed and (not parent.hidden or handle.is_open):
         return scopes.innermost(handle) or scopes.root
     nearest = handle.parent
     while nearest is not None and not nearest.is_open:

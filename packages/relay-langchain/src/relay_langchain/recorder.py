@@ -178,12 +178,9 @@ class Recorder:
 
     def _classified(self, run: Run, inputs: object) -> RunInfo | None:
         """Ask the plugins what this run is."""
-        registry = self._relay.registry
-        if not registry.impls("relay_classify_run"):
-            return None
         run.inputs = inputs
         try:
-            info = registry.first("relay_classify_run", run)
+            info = self._relay.registry.first("relay_classify_run", run)
         finally:
             run.inputs = None
         if not isinstance(info, RunInfo):
