@@ -2,7 +2,7 @@
 
 import argparse
 
-SUITES = ("core", "jsonl", "langchain")
+SUITES = ("core", "control", "jsonl", "langchain")
 
 
 def main() -> None:

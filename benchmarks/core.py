@@ -17,7 +17,7 @@ _HEAD = ("candidate", "emit us", "x floor", "1/x peer", "emit CPU us", "total CP
 def run(*, peers: bool, quick: bool) -> None:
     """Print the tables; with `peers`, nemo-relay and the OpenTelemetry SDK stand beside Relay."""
     for size, payload in PAYLOADS.items():
-        operations = (300 if payload is None or len(str(payload)) < 1000 else 100) if quick else 2000
+        operations = 500 if quick else 4000
         for title, ours, theirs in (("push + pop", _relay_scope, "scope"), ("mark", _relay_mark, "mark")):
             candidates = [floor_scope(payload) if theirs == "scope" else floor_mark(payload)]
             candidates += [ours(payload, listeners) for listeners in _LISTENERS]

@@ -27,7 +27,8 @@ def run(*, peers: bool, quick: bool) -> None:
         relay.registry.register(JsonlSink(Path(folder, "relay.jsonl")), name="jsonl")
         rate = _relay(relay, scopes, payload)
         statistics = relay.statistics()
-        written = sum(1 for _ in Path(folder, "relay.jsonl").open("rb"))
+        with Path(folder, "relay.jsonl").open("rb") as file:
+            written = sum(1 for _ in file)
         rows.append(("floor: dict + orjson + buffered write", 2 * scopes, floor, 1.0, 0))
         rows.append(("relay + JsonlSink", written, rate, rate / floor, sum(statistics.dropped.values())))
         relay.shutdown()

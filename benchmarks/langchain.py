@@ -8,7 +8,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from benchmarks.table import print_table
 from benchmarks.timing import Candidate, Result, compare
-from benchmarks.workloads import WORKLOADS, Work
+from benchmarks.workloads import WORKLOADS, Work, Workload
 from relay_core import Relay
 from relay_core.jsonl import JsonlSink
 from relay_langchain import RelayCallbackHandler
@@ -38,15 +38,16 @@ def run(*, peers: bool, quick: bool) -> None:
         relay.registry.register(JsonlSink(Path(folder, "relay.jsonl")), name="bench-jsonl")
         handler = RelayCallbackHandler(runtime=relay)
         others = _peers() if peers else {}
-        for name, (make, operations, allowed) in WORKLOADS.items():
-            work = make()
+        for workload in WORKLOADS:
+            work = workload.make()
             candidates = [
                 Candidate("without callbacks", _repeat(work, [])),
                 Candidate("a handler that does nothing", _repeat(work, [_Idle()])),
                 Candidate("relay + JSONL", _repeat(work, [handler]), flush=relay.subscribers.flush),
                 *(Candidate(other, _repeat(work, [theirs])) for other, theirs in others.items()),
             ]
-            _print(name, compare(candidates, operations=operations, rounds=5 if quick else 25), allowed)
+            rounds = 3 if quick else 15
+            _print(workload, compare(candidates, operations=workload.operations, rounds=rounds))
         print(f"\nopen runs at the end: {handler.open_runs}; {relay.statistics()}")
         relay.shutdown()
 
@@ -67,16 +68,12 @@ def _repeat(work: Work, callbacks: list[Any]) -> Any:
     return run
 
 
-def _print(title: str, results: dict[str, Result], allowed: float) -> None:
+def _print(workload: Workload, results: dict[str, Result]) -> None:
     base = next(iter(results.values())).median("total")
-    rows = [
-        (
-            name,
-            result.median("wall"),
-            result.median("total"),
-            result.median("total") - base,
-            allowed if name.startswith("relay") and allowed == allowed else "",
-        )
-        for name, result in results.items()
-    ]
-    print_table(title, _HEAD, rows)
+    rows: list[tuple[object, ...]] = []
+    for name, result in results.items():
+        wall, total = result.median("wall") / workload.units, result.median("total") / workload.units
+        promised = name.startswith("relay") and workload.allowed_us is not None
+        added = total - base / workload.units
+        rows.append((name, wall, total, added, workload.allowed_us if promised else ""))
+    print_table(workload.name, _HEAD, rows)

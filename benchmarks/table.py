@@ -10,13 +10,8 @@ def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]
     texts = [[_text(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [list(head), *texts]) for column in range(len(head))]
     print(f"\n{title}")
-    print("  ".join(name.ljust(width) if not index else name.rjust(width) for index, (name, width) in _numbered(head, widths)))
-    for row in texts:
-        print("  ".join(cell.ljust(width) if not index else cell.rjust(width) for index, (cell, width) in _numbered(row, widths)))
-
-
-def _numbered(cells: Sequence[str], widths: Sequence[int]) -> list[tuple[int, tuple[str, int]]]:
-    return list(enumerate(zip(cells, widths, strict=True)))
+    for row in [list(head), *texts]:
+        print("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]))
 
 
 def _text(cell: object) -> str:

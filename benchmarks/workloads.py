@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
 from langchain.agents import create_agent
@@ -14,7 +15,7 @@ from langchain_core.tools import tool
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 
-__all__ = ["WORKLOADS", "Work"]
+__all__ = ["WORKLOADS", "Work", "Workload"]
 
 Work = Callable[[list[Any]], object]
 """Does the work once, with these callback handlers."""
@@ -117,11 +118,16 @@ def stream() -> Work:
 
 
 def conversation() -> Work:
-    """One turn of a conversation that has grown to 400 messages: prompt with the history, model, parser."""
+    """A conversation that grows from nothing to 400 messages over 200 turns: prompt with the history, model, parser."""
     prompt = ChatPromptTemplate.from_messages([("system", "You are a helper."), ("placeholder", "{history}")])
     chain = prompt | _Scripted() | StrOutputParser()
     history = _history(200)
-    return lambda callbacks: chain.invoke({"history": history}, config={"callbacks": callbacks})
+
+    def converse(callbacks: list[Any]) -> None:
+        for turn in range(200):
+            chain.invoke({"history": history[: 2 * turn + 2]}, config={"callbacks": callbacks})
+
+    return converse
 
 
 def _history(turns: int) -> list[BaseMessage]:
@@ -132,12 +138,26 @@ def _history(turns: int) -> list[BaseMessage]:
     return history
 
 
-WORKLOADS: dict[str, tuple[Callable[[], Work], int, float]] = {
-    "LCEL prompt | model | parser": (lcel, 40, 350),
-    "graph of 10 nodes, 20 messages": (graph, 10, 900),
-    "agent, 6 turns, 2 tools": (agent, 4, 2500),
-    "100 concurrent ainvoke (per batch)": (concurrent, 1, float("nan")),
-    "stream of 200 chunks": (stream, 4, float("nan")),
-    "a turn at 400 messages": (conversation, 10, 1500),
-}
-"""By name: what makes the work, how often it is done in a round, and what Relay may add, in microseconds."""
+@dataclass(frozen=True)
+class Workload:
+    """One kind of work, and what is allowed for it."""
+
+    name: str
+    make: Callable[[], Work]
+    """Makes what does the work once."""
+    operations: int
+    """How often it is done in one round."""
+    units: int = 1
+    """How many requests, turns or streams one time is."""
+    allowed_us: float | None = None
+    """What Relay may add to one unit, in microseconds of CPU; None where nothing is promised."""
+
+
+WORKLOADS: tuple[Workload, ...] = (
+    Workload("LCEL prompt | model | parser", lcel, 40, allowed_us=350),
+    Workload("graph of 10 nodes, 20 messages", graph, 10, allowed_us=900),
+    Workload("agent, 6 turns, 2 tools", agent, 4, allowed_us=2500),
+    Workload("100 concurrent ainvoke, per call", concurrent, 1, units=100),
+    Workload("stream of 200 chunks", stream, 4),
+    Workload("conversation growing to 400 messages, per turn", conversation, 1, units=200, allowed_us=1500),
+)
