@@ -1,5 +1,6 @@
 """What any Python object becomes as JSON: each row of the contract, and the classes that try to break it."""
 
+import array
 import asyncio
 import base64
 import collections
@@ -21,7 +22,7 @@ from typing import Any, TypedDict
 import orjson
 import pytest
 import uuid_utils
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 from pydantic import ConfigDict as Config
 
 from relay_core.payload import PayloadEncoder, PayloadLimits
@@ -306,9 +307,10 @@ def test_paths_with_undecodable_bytes_and_subclasses_of_standard_types() -> None
 
 
 def test_a_huge_integer_is_not_spelled_out() -> None:
-    """Where decimal would be slow or forbidden it is hexadecimal; beyond a million bits an integer leaves a mark."""
+    """Where decimal would be slow or forbidden it is hexadecimal, and cut like any other text."""
     assert hex(10**5000) == encoded(10**5000)
-    assert {"$truncated": {"bytes": 1_250_001}} == encoded(1 << 10_000_000)
+    assert hex(-(1 << 100_000)) == encoded({"a": [-(1 << 100_000)]})["a"][0]
+    assert "0x1000000" == encoded(1 << 10_000_000)["text"][:9]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -328,6 +330,30 @@ def test_bytes_are_base64_with_their_size(value: Any) -> None:
 
     assert expected == encoded(value)
     assert [expected] == encoded([value])
+
+
+@pytest.mark.parametrize("most", [1 << 20, 300])
+def test_views_of_any_shape(most: int) -> None:
+    """A view of numbers, of several dimensions or with gaps is recorded by its bytes."""
+    numbers = array.array("i", range(1000))
+    views = [
+        memoryview(numbers),
+        memoryview(numbers)[::2],
+        memoryview(bytes(4000)).cast("B", (40, 100)),
+        memoryview(b""),
+    ]
+
+    for view in views:
+        recorded = encoded(view, PayloadLimits(max_bytes=most))
+        kept = base64.b64decode(recorded["base64"])
+        assert view.nbytes == recorded["size"]
+        assert kept == view.tobytes()[: len(kept)]
+        assert len(kept) == view.nbytes or recorded["$truncated"]["bytes"] == view.nbytes - len(kept)
+
+
+def test_secrets_of_pydantic_stay_secret() -> None:
+    """A type that hides its value is a name, like any other foreign object."""
+    assert {"x": {"$type": "pydantic.types.SecretStr"}} == encoded({"x": SecretStr("hunter2")})
 
 
 def test_a_memoryview_that_was_released_is_an_error_in_place() -> None:

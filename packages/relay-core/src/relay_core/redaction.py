@@ -94,13 +94,16 @@ class Redactor:
     def _scrub(self, root: list[Any]) -> int:
         """Redact a tree in place; return how deep it is if anything changed, else 0."""
         deepest, changed = 0, False
+        verdicts: dict[str, bool] = {}
         stack: list[tuple[Any, int]] = [(root, 0)]
         while stack:
             node, depth = stack.pop()
             deepest = max(deepest, depth)
             for key, value in _entries(node):
                 new, kind = value, _kind_of(value)
-                if isinstance(key, str) and self._is_credential(key):
+                if isinstance(key, str) and key not in verdicts:
+                    verdicts[key] = self._is_credential(key)
+                if verdicts.get(key):
                     new = value if value == REDACTED else REDACTED
                 elif kind is str:
                     new = self._scrub_text(value)

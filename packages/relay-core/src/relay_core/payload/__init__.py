@@ -3,8 +3,9 @@
 encoder        chooses the way
   -> native      plain data: one pass of orjson, over what it may walk
   -> walk        everything else: a tree of our own, over a copy of each container
-       -> projection    what becomes of a foreign type, asked once per type
-       -> fields, values, ordering, keys    how
+       -> projection                  what becomes of a foreign type, asked once per type
+            -> fields, values, ordering     how
+       -> repair, keys                what is plain and still not JSON
   -> truncation  what is too large: once more, with a budget
 """
 

@@ -58,7 +58,16 @@ class PayloadEncoder:
             return b"null"
         limits = self.limits
         try:
-            document = self._whole(value, limits)
+            document = encode_plain(value, limits.max_bytes) if limits.max_depth >= SAFE_DEPTH else None
+            if document is not None and len(document) <= limits.max_bytes:
+                return document
+            large = document is not None
+        except Oversize:
+            large = True
+        except Exception:  # not plain, or not JSON
+            large = False
+        try:
+            document = None if large else self._whole(value, limits)
             if document is None or len(document) > limits.max_bytes:
                 document = self._cut(value, limits)
         except Exception:  # no memory, or no stack
@@ -67,17 +76,9 @@ class PayloadEncoder:
         return document if len(document) <= limits.max_bytes else b"null"
 
     def _whole(self, value: object, limits: PayloadLimits) -> bytes | None:
-        """Return the document of everything, of any size, or None where it is known to be too large."""
-        shallow = limits.max_depth < SAFE_DEPTH
+        """Return the document of everything, by walking, of any size; None where it is known to be too large."""
         try:
-            document = None if shallow else encode_plain(value, limits.max_bytes)
-        except Oversize:
-            return None
-        except Exception:  # not plain, or not JSON
-            document = None
-        try:
-            if document is None and not shallow:
-                document = self._walked(value, limits, trusting=True)
+            document = self._walked(value, limits, trusting=True) if limits.max_depth >= SAFE_DEPTH else None
             return self._walked(value, limits, trusting=False) if document is None else document
         except Oversize:
             return None

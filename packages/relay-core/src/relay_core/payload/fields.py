@@ -1,7 +1,7 @@
 """What a dataclass, attrs object, pydantic model or enum member holds, read from where it is stored.
 
-Properties and `__getattribute__` of foreign classes are never run. A class is described once, by names only, so that
-a description keeps no class alive.
+Properties and `__getattribute__` of foreign classes are never run. A class is described once, by names and defaults, so
+that a description keeps no class alive.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -62,11 +62,10 @@ def _reader(
     def read(instance: object) -> dict[str, object]:
         state: dict[str, object] = _get(instance, "__dict__") if stored else {}
         try:
-            found: dict[str, object] = (
-                dict(zip(names, plain(state), strict=True)) if plain else collect(instance, state)
-            )
+            quick = dict(zip(names, plain(state), strict=True)) if plain is not None and type(state) is dict else None
         except KeyError:  # not every field was set
-            found = collect(instance, state)
+            quick = None
+        found: dict[str, object] = collect(instance, state) if quick is None else quick
         if extra and (more := _extra(instance)) is not None:
             found.update(more)
         return found

@@ -10,6 +10,7 @@ from relay_core.payload.values import integer, kind_of, readable, type_name
 __all__ = ["text_keys"]
 
 _STRINGS = frozenset({str})
+_SMALLEST, _LARGEST = -(10**15), 10**15
 _LONGEST = 1000
 """A key that is no str is spelled out up to so many characters; beyond that its class must do."""
 
@@ -29,23 +30,34 @@ def text_keys(items: dict[Any, object], projections: Projections) -> dict[str, o
         if type(key) is str and key in taken and key not in named:
             named[key] = value
             continue
-        text, name = _text(key, projections), type_name(kind_of(key))
-        unique = text
-        while unique in taken:
-            counts[text, name] += 1
-            number = counts[text, name]
-            unique = f"{text} ({name})" if number == 1 else f"{text} ({name} {number})"
-        taken.add(unique)
-        named[unique] = value
+        text = _text(key, projections)
+        if text in taken:
+            text = _unique(text, type_name(kind_of(key)), taken, counts)
+        taken.add(text)
+        named[text] = value
     return named
 
 
-def _text(key: object, projections: Projections) -> str:
+def _unique(text: str, name: str, taken: set[str], counts: defaultdict[tuple[str, str], int]) -> str:
+    unique = text
+    while unique in taken:
+        counts[text, name] += 1
+        number = counts[text, name]
+        unique = f"{text} ({name})" if number == 1 else f"{text} ({name} {number})"
+    return unique
+
+
+def _text(key: Any, projections: Projections) -> str:
+    kind = kind_of(key)
+    if kind is int and _SMALLEST <= key <= _LARGEST:
+        return str(key)
+    if kind is str:
+        return readable(key)
     try:
         text = _spelled(key, projections)
     except Exception:  # foreign code
         text = None
-    return type_name(kind_of(key)) if text is None or len(text) > _LONGEST else text
+    return type_name(kind) if text is None or len(text) > _LONGEST else text
 
 
 def _spelled(key: Any, projections: Projections) -> str | None:
@@ -55,8 +67,7 @@ def _spelled(key: Any, projections: Projections) -> str | None:
     if kind is float:
         return float.__repr__(key)  # JSON has no text for infinity
     if kind is int:
-        made = integer(key)
-        return str(made) if type(made) is int else made if type(made) is str else None
+        return str(integer(key))
     if key is None or kind is bool or kind is tuple:
         document = encode_plain(key, _LONGEST)
         return None if document is None else document.decode()

@@ -20,11 +20,11 @@ def in_order(items: Iterable[object]) -> list[object]:
     """Return the items of a set sorted, or as they come where they cannot be compared without foreign code."""
     found = list(items)
     try:
-        kind = type(found[0]) if len(set(map(type, found))) == 1 else None
+        kind = type(found[0]) if len(set(map(id, map(type, found)))) == 1 else None
         if id(kind) in _COMPARABLE:
             return sorted(cast("list[Any]", found))
         return sorted(found, key=_rank)
-    except Exception:  # a naive and an aware time, a type that has no rank, a metaclass that does not hash
+    except Exception:  # a naive and an aware time, or a type that has no rank
         return found
 
 

@@ -45,7 +45,7 @@ STAND_IN: Final = 2
 PROJECTED: Final = 3
 """The same by a plugin's function: the result is plain data, as a rule."""
 BYTES: Final = 4
-"""Becomes `values.bytes_record`, as far as the limit allows."""
+"""Becomes `values.bytes_record`, as far as the limit allows; the function is the base: bytes, bytearray, memoryview."""
 MAPPING: Final = 5
 """Becomes `mapping_items`, as far as the limit allows."""
 RANGE: Final = 6
@@ -182,8 +182,8 @@ _STANDARD: dict[int, Shape] = {
     id(Decimal): (LEAF, Decimal.__str__),
     id(PurePath): (LEAF, lambda value: readable(str.__str__(PurePath.__str__(value)))),
     id(bytes): (BYTES, bytes),
-    id(bytearray): (BYTES, bytes),
-    id(memoryview): (BYTES, bytes),
+    id(bytearray): (BYTES, bytearray),
+    id(memoryview): (BYTES, memoryview),
     id(list): (CONTAINER, list[Any].copy),
     id(tuple): (CONTAINER, _listed(tuple)),
     id(set): (CONTAINER, _sorted(set)),

@@ -4,7 +4,7 @@ from typing import Any
 
 from relay_core.payload.keys import text_keys
 from relay_core.payload.projection import Projections
-from relay_core.payload.values import integer, kind_of, numbered, readable
+from relay_core.payload.values import MAX_INTEGER, MIN_INTEGER, integer, kind_of, numbered, readable
 
 __all__ = ["repair"]
 
@@ -26,9 +26,11 @@ def repair(tree: object, projections: Projections) -> object:
         for key, item in into.items() if kind_of(into) is dict else numbered(into):
             kind = kind_of(item)
             if kind is str:
-                into[key] = readable(item)
+                if not item.isascii():
+                    into[key] = readable(item)
             elif kind is int:
-                into[key] = integer(item)
+                if not MIN_INTEGER <= item <= MAX_INTEGER:
+                    into[key] = integer(item)
             elif kind is dict:
                 into[key] = renamed = text_keys(item, projections)
                 stack.append(renamed)

@@ -56,7 +56,8 @@ class _Cut:
         if item is None or kind is bool or kind is float:
             return self._finished(item, room)
         if kind is int:
-            return self._finished(integer(item), room)
+            made = integer(item)
+            return self._text(made, room) if isinstance(made, str) else self._finished(made, room)
         shape = self._projections.known.get(id(kind)) or self._projections.learn(kind)
         try:
             return self._foreign(item, shape[0], shape[1], room, depth)
@@ -68,7 +69,7 @@ class _Cut:
 
     def _foreign(self, item: Any, mode: int, convert: Any, room: int, depth: int) -> tuple[object, int]:
         if mode == BYTES:
-            return self._finished(bytes_record(item, (room - _SHELL) // 4 * 3), room)
+            return self._finished(bytes_record(convert, item, (room - _SHELL) // 4 * 3), room)
         if mode == LEAF:
             made = convert(item)
             return self._record(made, room, depth) if kind_of(made) is dict else self.fit(made, room, depth)

@@ -9,8 +9,13 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, Final
 
+import orjson
+
 __all__ = [
+    "MAX_INTEGER",
+    "MIN_INTEGER",
     "bytes_record",
+    "bytes_size",
     "duration",
     "exception_record",
     "integer",
@@ -26,7 +31,7 @@ MIN_INTEGER: Final = -(1 << 63)
 MAX_INTEGER: Final = (1 << 64) - 1
 _DECIMAL_BITS = 2048
 """Up to here an integer is written in decimal: the interpreter's own limit of digits is never below this."""
-_HEX_BITS = 1 << 20
+_BYTE_FORMATS = frozenset("Bbc")
 
 kind_of: Callable[[object], type[Any]] = type
 """The exact type of a value, without what a checker thinks that it now knows of it."""
@@ -58,15 +63,12 @@ def type_name(kind: type) -> str:
     return name if type(module) is not str or module == "builtins" else f"{readable(module)[:200]}.{name}"
 
 
-def integer(value: int) -> object:
+def integer(value: int) -> int | str:
     """Return an `int`, as a string where it has more than 64 bits; hexadecimal where decimal would be slow."""
     number = int.__int__(value)
     if MIN_INTEGER <= number <= MAX_INTEGER:
         return number
-    bits = number.bit_length()
-    if bits > _HEX_BITS:
-        return {"$truncated": {"bytes": (bits + 7) // 8}}
-    return str(number) if bits <= _DECIMAL_BITS else hex(number)
+    return str(number) if number.bit_length() <= _DECIMAL_BITS else hex(number)
 
 
 def duration(value: timedelta) -> str:
@@ -91,29 +93,45 @@ def uuid_text(value: uuid.UUID) -> str:
     number = _uuid_number(value)
     if type(number) is not int or number >> 128:
         raise ValueError
-    digits = f"{number:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    plain = value if type(value) is uuid.UUID else uuid.UUID(int=number)
+    return orjson.dumps(plain)[1:-1].decode()  # a third of the time that `str` takes
 
 
-def bytes_record(value: Any, room: int) -> dict[str, object]:
-    """Return what is recorded of a bytes-like object, at most `room` bytes of it.
-
-    Args:
-        value: The `bytes`, `bytearray` or `memoryview`.
-        room: How many of its bytes may be kept.
+def bytes_size(base: type[Any], value: Any) -> int:
+    """Return how many bytes there are in a value of `base`: bytes, bytearray or memoryview.
 
     Raises:
         ValueError: The memoryview was released.
     """
-    with memoryview(value) as view:
-        size = view.nbytes
-        flat = view if view.contiguous and view.ndim == 1 else memoryview(view.tobytes())
-        kept = flat.cast("B")[: max(room, 0)]
-        record: dict[str, object] = {"$type": "bytes", "size": size}
-        record["base64"] = binascii.b2a_base64(kept, newline=False).decode("ascii")
-        if size > len(kept):
-            record["$truncated"] = {"bytes": size - len(kept)}
-        return record
+    size: int = value.nbytes if base is memoryview else base.__len__(value)
+    return size
+
+
+def bytes_record(base: type[Any], value: Any, room: int) -> dict[str, object]:
+    """Return what is recorded of a bytes-like object.
+
+    The bytes are copied out in one step. A view of a bytearray would make it raise where its owner changes its size.
+
+    Args:
+        base: The type that it is of: bytes, bytearray or memoryview.
+        value: The bytes.
+        room: How many of them may be kept.
+
+    Raises:
+        ValueError: The memoryview was released.
+    """
+    size, window = bytes_size(base, value), slice(0, max(room, 0))
+    if base is not memoryview:
+        kept = bytes(base.__getitem__(value, window))
+    elif value.c_contiguous and value.format in _BYTE_FORMATS and value.ndim == 1:
+        kept = value[window].tobytes()
+    else:
+        kept = value.tobytes()[window]
+    record: dict[str, object] = {"$type": "bytes", "size": size}
+    record["base64"] = binascii.b2a_base64(kept, newline=False).decode("ascii")
+    if size > len(kept):
+        record["$truncated"] = {"bytes": size - len(kept)}
+    return record
 
 
 def exception_record(error: BaseException) -> dict[str, object]:

@@ -11,7 +11,7 @@ from relay_core.payload.limits import Oversize, PayloadLimits
 from relay_core.payload.native import SAFE_DEPTH, Fragment, dump
 from relay_core.payload.projection import BYTES, CONTAINER, LEAF, PROJECTED, RANGE, STAND_IN, Projections, mapping_items
 from relay_core.payload.repair import repair
-from relay_core.payload.values import bytes_record, kind_of, numbered, range_length, type_name
+from relay_core.payload.values import bytes_record, bytes_size, kind_of, numbered, range_length, type_name
 
 __all__ = ["CopyWalk"]
 
@@ -93,36 +93,36 @@ class CopyWalk:
 
     def _scan(self, into: Any, items: Iterable[tuple[Any, Any]]) -> None:
         """Replace the items of one container of ours that JSON does not know."""
-        known, learn = self._projections.known, self._projections.learn
+        known = self._projections.known
         for key, item in items:
             kind = kind_of(item)
             if kind is str:
                 self._room -= len(item)
-                continue
-            if kind is int or kind is float or item is None or kind is bool:
-                continue
-            try:
-                mode, convert = known.get(id(kind)) or learn(kind)
-                if mode == LEAF:
-                    into[key] = convert(item)
-                elif mode == CONTAINER:
-                    self._open(into, key, item, convert(item))
-                else:
-                    self._other(into, key, item, mode, convert)
-            except Oversize:
-                raise
-            except Exception:  # foreign code: an encoder, a property, a `__str__`
-                self.failed += 1
-                into[key] = {"$error": type_name(kind)}
+            elif kind is dict or kind is list:
+                self._open(into, key, item, item.copy())
+            elif not (kind is int or kind is float or kind is bool or item is None):
+                try:
+                    mode, convert = known.get(id(kind)) or self._projections.learn(kind)
+                    if mode == LEAF:
+                        into[key] = convert(item)
+                    else:
+                        self._other(into, key, item, mode, convert)
+                except Oversize:
+                    raise
+                except Exception:  # foreign code: an encoder, a property, a `__str__`
+                    self.failed += 1
+                    into[key] = {"$error": type_name(kind)}
 
     def _other(self, into: Any, key: Any, item: Any, mode: int, convert: Callable[[Any], object]) -> None:
-        if mode == PROJECTED and self._trusting:
+        if mode == CONTAINER:
+            self._open(into, key, item, convert(item))
+        elif mode == PROJECTED and self._trusting:
             into[key] = convert(item)
             self.trusted = True
         elif mode in _STAND_INS:
             self._stand_in(into, key, item, convert)
         elif mode == BYTES:
-            into[key] = self._bytes(item)
+            into[key] = self._bytes(convert, item)
         else:
             self._open(into, key, item, self._items(item, mode))
 
@@ -133,38 +133,34 @@ class CopyWalk:
             self._room -= _DICT_ITEM * len(made) if kind_of(made) is dict else _LIST_ITEM * len(made)
             if self._room < 0:
                 raise Oversize
-            if self._is_inside(source):
-                into[key] = {"$ref": "cycle"}
-            else:
-                self._below.append((made, (source, self._way), into, key))
-
-    def _is_inside(self, source: object) -> bool:
-        """Whether what is scanned at the moment is a part of `source`."""
-        way = self._way
-        while way is not None:
-            if way[0] is source:
-                return True
-            way = way[1]
-        return False
+            above = way = self._way
+            while above is not None:
+                if above[0] is source:
+                    into[key] = {"$ref": "cycle"}
+                    return
+                above = above[1]
+            self._below.append((made, (source, way), into, key))
 
     def _stand_in(self, into: Any, key: Any, item: object, convert: Callable[[Any], object]) -> None:
         """Walk what stands for `item` as if it were there itself, and were a part of `item`."""
-        if self._is_inside(item):
-            into[key] = {"$ref": "cycle"}
-            return
-        way = self._way
+        above = way = self._way
+        while above is not None:
+            if above[0] is item:
+                into[key] = {"$ref": "cycle"}
+                return
+            above = above[1]
         into[key] = made = convert(item)
-        try:
-            self._way = (item, way)
-            self._scan(into, ((key, made),))
-        finally:
-            self._way = way
+        if kind_of(made) is not str:
+            try:
+                self._way = (item, way)
+                self._scan(into, ((key, made),))
+            finally:
+                self._way = way
 
-    def _bytes(self, item: Any) -> object:
-        with memoryview(item) as view:
-            if view.nbytes > self._limits.max_bytes:
-                raise Oversize
-        return bytes_record(item, self._limits.max_bytes)
+    def _bytes(self, base: Any, item: Any) -> object:
+        if bytes_size(base, item) > self._room:
+            raise Oversize
+        return bytes_record(base, item, self._limits.max_bytes)
 
     def _items(self, item: Any, mode: int) -> object:
         """Return the items of what may be longer than the limit."""
