@@ -239,6 +239,20 @@ def test_intercept_may_answer_for_a_tool(recording: Recording, run: Run) -> None
     messages = run(Chat(answers=[asks("add", a=1, b=2), "ok"]))
 
     assert ('{"cached": 3}', "c1", "add") == (messages[2].content, messages[2].tool_call_id, messages[2].name)
+    (called,) = kinds(recording, "tool")
+    assert called.end is not None
+    assert ("add", {"a": 1, "b": 2}, {"cached": 3}) == (called.name, called.start.data, called.end.data)
+
+
+def test_intercept_may_answer_for_a_model(recording: Recording, run: Run) -> None:
+    """A message from an execution intercept becomes the model's answer, and is recorded; the model is not asked."""
+    recording.relay.intercepts.register_llm_execution("cache", 1, lambda context, following: AIMessage("known"))
+    messages = run(Chat(answers=[KeyError("asked")]))
+
+    assert "known" == messages[-1].content
+    (asked,) = kinds(recording, "llm")
+    assert asked.end is not None
+    assert ("Chat", {"role": "assistant", "content": "known"}) == (asked.name, asked.end.data)
 
 
 @pytest.mark.parametrize("error", [KeyError("odd"), ZeroDivisionError(), PermissionError("no")])

@@ -225,3 +225,17 @@ async def test_recorded_elsewhere(recording: Recording) -> None:
     assert await relay.llm.execute("p", REQUEST, sent, recorded=False) is REQUEST
     assert relay.llm.execute_sync("p", REQUEST, sent, recorded=False) is REQUEST
     assert ["*routed", "*routed"] == await recording.story()
+
+
+async def test_answered_by_an_intercept(recording: Recording) -> None:
+    """What an intercept answers itself is recorded here, whoever records the calls that are made."""
+    relay = recording.relay
+    relay.intercepts.register_llm_execution("cache", 1, lambda context, following: {"cached": True})
+    never: Any = pytest.fail
+
+    assert {"cached": True} == await relay.llm.execute("p", REQUEST, never, model_name="m-1", recorded=False)
+
+    assert ["+p", "-p ok"] == await recording.story()
+    start, end = await recording.events()
+    assert {"headers": {"x-team": "a"}, "content": CONTENT} == start.data
+    assert {"cached": True} == end.data

@@ -397,3 +397,26 @@ async def test_unrecorded_stream(recording: Recording) -> None:
 
     assert [1] == [chunk async for chunk in stream]
     assert ["+guard", "-guard ok"] == await recording.story()
+
+
+async def test_a_stream_that_an_intercept_makes(recording: Recording) -> None:
+    """A stream that an intercept makes itself is recorded here, whoever records the calls that are made."""
+
+    async def cached(context: LlmExecutionContext, following: Any) -> AsyncIterator[str]:
+        yield "from "
+        yield "cache"
+
+    recording.relay.intercepts.register_llm_stream_execution("cache", 1, cached)
+    collected: list[str] = []
+    never: Any = pytest.fail
+    stream = await recording.relay.llm.stream_execute(
+        "p", REQUEST, never, collected.append, lambda: "".join(collected), recorded=False
+    )
+
+    assert ["from ", "cache"] == [chunk async for chunk in stream]
+    assert ["+p", "-p ok"] == await recording.story()
+    start, end = await recording.events()
+    assert isinstance(start, ScopeEvent)
+    assert ("streaming",) == tuple(start.attributes)
+    assert "from cache" == end.data
+    assert start.timestamp_us < end.timestamp_us

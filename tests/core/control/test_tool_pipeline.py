@@ -339,10 +339,12 @@ async def test_recorded_elsewhere(recording: Recording, guarded: bool) -> None:
     relay = recording.relay
     if guarded:
         relay.guardrails.register_tool_conditional_execution("guard", 1, lambda name, args: None)
-        marks = [PendingMarkSpec("mark")]
-        relay.intercepts.register_tool_execution(
-            "marks", 1, lambda context, following: ToolExecutionInterceptOutcome("changed", marks)
-        )
+
+        async def marked(context: Any, following: Any) -> Any:
+            await following(context.args)
+            return ToolExecutionInterceptOutcome("changed", [PendingMarkSpec("mark")])
+
+        relay.intercepts.register_tool_execution("marks", 1, marked)
 
     with relay.scopes.scope("request"):
         result = await relay.tools.execute("t", ARGS, lambda args: "plain", recorded=False)
@@ -350,3 +352,33 @@ async def test_recorded_elsewhere(recording: Recording, guarded: bool) -> None:
     assert ("changed" if guarded else "plain") == result.result
     inside = ["request > +guard", "request > -guard ok", "request > *mark"] if guarded else []
     assert ["+request", *inside, "-request ok"] == await recording.story()
+
+
+async def test_answered_by_an_intercept(recording: Recording) -> None:
+    """What an intercept answers itself is recorded here, whoever records the calls that are made."""
+    relay = recording.relay
+    answer = ToolExecutionInterceptOutcome("cached", [PendingMarkSpec("hit")], annotation="note")
+    relay.intercepts.register_tool_execution("cache", 1, lambda context, following: answer)
+    never: Any = pytest.fail
+
+    with relay.scopes.scope("request"):
+        result = await relay.tools.execute("t", ARGS, never, tool_call_id="c1", recorded=False)
+
+    assert "cached" == result.result
+    assert ["+request", "request > +t", "request > -t ok", "t > *hit", "-request ok"] == await recording.story()
+    start, end = [event for event in await recording.events() if event.name == "t"]
+    assert (ARGS, "cached") == (start.data, end.data)
+    assert {"tool_call_id": "c1", "tool_result_annotation": "note"} == end.category_profile
+
+
+async def test_an_outcome_around_what_next_gave(recording: Recording) -> None:
+    """An intercept may wrap the result of `next` in an outcome: the tool's own result and annotation stay."""
+
+    async def marked(context: Any, following: Any) -> Any:
+        return ToolExecutionInterceptOutcome(await following(context.args), [PendingMarkSpec("seen")])
+
+    recording.relay.intercepts.register_tool_execution("marks", 1, marked)
+
+    result = await recording.relay.tools.execute("t", ARGS, lambda args: ToolExecutionResult("r", "note"))
+
+    assert ToolExecutionResult("r", "note") == result

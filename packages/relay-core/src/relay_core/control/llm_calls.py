@@ -67,7 +67,8 @@ class LlmCalls:
             model_name: Recorded as ``model_name`` on both events.
             codec: Gives request intercepts the normalized view, and the start event its ``annotated_request``.
             response_codec: Gives the end event its ``annotated_response``; the response is not touched.
-            recorded: False where an integration records the call: it is controlled here, and has no scope from here.
+            recorded: False where an integration records the call: it is controlled here, and has a scope
+                from here only where an intercept answers in its place.
 
         Returns:
             What `func` or an intercept returned.

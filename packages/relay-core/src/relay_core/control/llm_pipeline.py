@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -51,6 +52,8 @@ class LlmCall:
     response_codec: LlmResponseCodec | None = None
     recorded: bool = True
     """Whether the call gets a scope; if not, a framework's integration records it."""
+    reached: bool = False
+    """Whether the function was called."""
     view: AnnotatedLLMRequest | None = None
     """The last view that an intercept edited, for whoever runs the intercepts alone."""
     marks: list[PendingMarkSpec] = field(default_factory=list[PendingMarkSpec])
@@ -74,7 +77,9 @@ class LlmPipeline:
         self._host = host
 
     async def execute(self, call: LlmCall, pace: Pace) -> Any:
-        """Run every stage of a call that gives one response; one that is not recorded here has no scope of its own.
+        """Run every stage of a call that gives one response.
+
+        One that is not recorded here has a scope of its own only where an intercept answers it.
 
         Raises:
             GuardrailRejected: A guardrail refused; a mark says so.
@@ -84,12 +89,21 @@ class LlmPipeline:
         chain = self._host.middleware.chain(Kind.LLM_EXECUTION, call.parent, pace)
         if not call.recorded:
             emit_pending(self._host, call.parent, call.marks)
-            return await around(_LlmLayer(call, pace), pace, chain, request)
+            return await self._answered_elsewhere(call, request, pace, chain)
         handle = self.start(call, request, call.attributes)
         emit_pending(self._host, handle, call.marks)
         with ManagedScope(self._host.scopes, handle) as managed:
             response = await around(_LlmLayer(call, pace), pace, chain, request)
         managed.finish(response, category_profile=self.end_profile(call.response_codec, response))
+        return response
+
+    async def _answered_elsewhere(self, call: LlmCall, request: LLMRequest, pace: Pace, chain: Sequence[Entry]) -> Any:
+        began = datetime.now(UTC)
+        response = await around(_LlmLayer(call, pace), pace, chain, request)
+        if not call.reached:  # the integration never got to know of it
+            handle = self.start(call, request, call.attributes, began)
+            profile = self.end_profile(call.response_codec, response)
+            self._host.scopes.end(handle, output=response, category_profile=profile)
         return response
 
     async def open_stream(
@@ -105,9 +119,17 @@ class LlmPipeline:
         request = await self.admitted(call, pace)
         chain = self._host.middleware.chain(Kind.LLM_STREAM_EXECUTION, call.parent, pace)
         attributes = (*attribute_names(call.attributes), "streaming")
+        began = datetime.now(UTC)
         handle = self.start(call, request, attributes) if call.recorded else None
         emit_pending(self._host, handle or call.parent, call.marks)
-        record = StreamRecord(self._host, handle, collector, finalizer, partial(self.end_profile, call.response_codec))
+        record = StreamRecord(
+            self._host,
+            handle,
+            collector,
+            finalizer,
+            partial(self.end_profile, call.response_codec),
+            lambda: None if call.reached else self.start(call, request, attributes, began),
+        )
         continuations: list[Continuation] = []
         source = around(_LlmLayer(call, pace), pace, chain, request, continuations)
         if handle is None:
@@ -157,7 +179,9 @@ class LlmPipeline:
                 break
         return request
 
-    def start(self, call: LlmCall, request: LLMRequest, attributes: Attributes | None) -> ScopeHandle:
+    def start(
+        self, call: LlmCall, request: LLMRequest, attributes: Attributes | None, timestamp: datetime | None = None
+    ) -> ScopeHandle:
         """Start the call's scope with the final request."""
         return self._host.scopes.start(
             call.name,
@@ -168,6 +192,7 @@ class LlmPipeline:
             metadata=call.metadata,
             input=self.start_payload(request),
             category_profile=self.start_profile(call.model_name, call.codec, request),
+            timestamp=timestamp,
         )
 
     def start_payload(self, request: LLMRequest) -> dict[str, Any] | None:
@@ -232,6 +257,7 @@ class _LlmLayer(Layer):
 
     async def call(self, argument: LLMRequest) -> Any:
         """Make the provider's call."""
+        self._call.reached = True
         return await self._pace.settle(self._call.function(argument), self._call.name)
 
 

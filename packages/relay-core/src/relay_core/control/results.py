@@ -47,10 +47,11 @@ class ToolExecutionInterceptOutcome(Generic[R]):
     """What a tool execution intercept returns if it has more to say than a result."""
 
     result: R
+    """The tool's result, or the `ToolExecutionResult` that `next` gave."""
     pending_marks: Sequence[PendingMarkSpec] = ()
     """Emitted after the end event, under the tool's scope."""
     annotation: Any = field(default=None, kw_only=True)
-    """As in `ToolExecutionResult`."""
+    """As in `ToolExecutionResult`; None leaves the annotation of a `ToolExecutionResult` that is passed on."""
 
 
 @dataclass(frozen=True, slots=True)

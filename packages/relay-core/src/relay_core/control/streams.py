@@ -26,6 +26,7 @@ class StreamRecord:
         "_first_chunk",
         "_handle",
         "_host",
+        "_late",
         "_profile",
         "_started",
         "is_open",
@@ -38,13 +39,15 @@ class StreamRecord:
         collector: Callable[[Any], object],
         finalizer: Callable[[], Any],
         profile: Callable[[Any], dict[str, Any] | None],
+        late: Callable[[], ScopeHandle | None],
     ) -> None:
-        """Record on the open scope `handle`, or nowhere if it is None; the clock starts now."""
+        """Record on the open scope `handle`, or without one on what `late` begins at the end; the clock starts now."""
         self._host = host
         self._handle = handle
         self._collector = collector
         self._finalizer = finalizer
         self._profile = profile
+        self._late = late
         self._started = time.perf_counter()
         self._first_chunk: float | None = None
         self._chunks = 0
@@ -75,7 +78,8 @@ class StreamRecord:
         if not self.is_open:
             return
         self.is_open = False
-        if self._handle is None:
+        handle = self._late() if self._handle is None else self._handle
+        if handle is None:
             return
         output = self._output()
         profile = self._profile(output) or {}
@@ -83,7 +87,7 @@ class StreamRecord:
             profile["time_to_first_chunk"] = self._first_chunk
         profile["chunk_count"] = self._chunks
         self._host.scopes.end(
-            self._handle,
+            handle,
             outcome=outcome,
             error=error,
             output=output,

@@ -74,7 +74,8 @@ class ToolCalls:
             data: The application's own note; stays on the handle and is never recorded.
             metadata: Recorded on the call's scopes and on the mark of a refusal.
             tool_call_id: The provider's id of the call; recorded on both events.
-            recorded: False where an integration records the call: it is controlled here, and has no scope from here.
+            recorded: False where an integration records the call: it is controlled here, and has a scope
+                from here only where an intercept answers in its place.
 
         Returns:
             What `func` or an intercept returned, in a `ToolExecutionResult` if it is not one already.

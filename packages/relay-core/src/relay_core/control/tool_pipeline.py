@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
 from relay_core.chains import Kind
@@ -47,6 +48,8 @@ class ToolCall:
     tool_call_id: str | None = None
     recorded: bool = True
     """Whether the call gets a scope; if not, a framework's integration records it."""
+    reached: bool = False
+    """Whether the function was called."""
     marks: list[PendingMarkSpec] = field(default_factory=list[PendingMarkSpec])
 
 
@@ -60,7 +63,7 @@ class ToolPipeline:
         self._host = host
 
     async def execute(self, call: ToolCall, pace: Pace) -> ToolExecutionResult[Any]:
-        """Run every stage; a call that is not recorded here has no scope of its own.
+        """Run every stage; a call that is not recorded here has a scope of its own only where an intercept answers it.
 
         Raises:
             GuardrailRejected: A guardrail refused; a mark says so.
@@ -75,10 +78,14 @@ class ToolPipeline:
         args = await self.rewritten(call, pace)
         chain = host.middleware.chain(Kind.TOOL_EXECUTION, call.parent, pace)
         handle = call.parent
+        began = datetime.now(UTC)
         try:
             if not call.recorded:
-                unrecorded: ToolExecutionResult[Any] = await around(_ToolLayer(call, pace), pace, chain, args)
-                return unrecorded
+                given: ToolExecutionResult[Any] = await around(_ToolLayer(call, pace), pace, chain, args)
+                if not call.reached:  # the integration never got to know of it
+                    handle = self._start(call, args, began)
+                    host.scopes.end(handle, output=given.result, category_profile=end_profile(given))
+                return given
             handle = self._start(call, args)
             with ManagedScope(host.scopes, handle) as managed:
                 result: ToolExecutionResult[Any] = await around(_ToolLayer(call, pace), pace, chain, args)
@@ -109,7 +116,7 @@ class ToolPipeline:
                 break
         return args
 
-    def _start(self, call: ToolCall, args: Any) -> ScopeHandle:
+    def _start(self, call: ToolCall, args: Any, timestamp: datetime | None = None) -> ScopeHandle:
         return self._host.scopes.start(
             call.name,
             ScopeType.Tool,
@@ -119,6 +126,7 @@ class ToolPipeline:
             metadata=call.metadata,
             input=args,
             category_profile=start_profile(call.tool_call_id),
+            timestamp=timestamp,
         )
 
 
@@ -141,9 +149,11 @@ class _ToolLayer(Layer):
         if not _is_outcome(answer):
             return as_result(answer)
         self._call.marks.extend(answer.pending_marks)
-        return ToolExecutionResult(answer.result, answer.annotation)
+        result = as_result(answer.result)  # what `next` gave, as often as not
+        return result if answer.annotation is None else ToolExecutionResult(result.result, answer.annotation)
 
     async def call(self, argument: Any) -> ToolExecutionResult[Any]:
+        self._call.reached = True
         return as_result(await self._pace.settle(self._call.function(argument), self._call.name))
 
 
