@@ -92,7 +92,12 @@ def test_a_stream_that_stays_open(recording: Recording) -> None:
 
     stream.close()
 
-    assert "RunnableSequence{pre StreamingChat StrOutputParser}" == recording.tree
+    assert "RunnableSequence!abandoned{pre StreamingChat StrOutputParser}" == recording.tree
+    end = recording.node("RunnableSequence").end
+    assert end is not None
+    assert ("UNSET", "its consumer left the stream", "x") == tuple(
+        (end.metadata or {}).get(key) for key in ("otel.status_code", "otel.status_description", "langchain.inputs")
+    )
     recording.assert_complete()
 
 
@@ -101,7 +106,44 @@ def test_a_stream_that_is_dropped(recording: Recording) -> None:
     for _ in lcel().stream("x", recording.config):
         break
 
-    assert "RunnableSequence{pre StreamingChat StrOutputParser}" == recording.tree
+    assert "RunnableSequence!abandoned{pre StreamingChat StrOutputParser}" == recording.tree
+    recording.assert_complete()
+
+
+def test_a_stream_whose_step_stops_early(recording: Recording) -> None:
+    """A step that wants no more of what comes before it has not left the stream: the chain ends well."""
+
+    def first(chunks: Iterator[Any]) -> Iterator[Any]:
+        yield next(chunks)
+
+    chain = echo("pre") | StreamingChat() | RunnableGenerator(first)
+    list(chain.stream("x", recording.config))
+
+    assert "ok" == recording.node("RunnableSequence").end.outcome
+    assert "ok" == recording.node("first").end.outcome
+    recording.assert_complete()
+
+
+def test_a_body_that_leaves_a_stream(recording: Recording) -> None:
+    """A function that leaves a model's stream has not been left itself."""
+
+    def one_chunk(text: str) -> Any:
+        return next(StreamingChat().stream(text)).text
+
+    list(echo("pre").pipe(RunnableLambda(one_chunk)).stream("x", recording.config))
+
+    assert "RunnableSequence{pre one_chunk{StreamingChat!abandoned}}" == recording.tree
+    recording.assert_complete()
+
+
+def test_a_parallel_stream_that_is_left(recording: Recording) -> None:
+    """Branches that are being read when the consumer leaves are abandoned, and so is the chain around them."""
+    stream: Any = RunnableParallel(a=echo("pre") | StreamingChat(), b=StreamingChat()).stream("x", recording.config)
+    next(stream)
+    stream.close()
+
+    (root,) = recording.roots
+    assert "abandoned" == root.end.outcome
     recording.assert_complete()
 
 
@@ -209,7 +251,7 @@ def test_a_stream_pulled_from_several_threads(recording: Recording) -> None:
         thread.start()
         thread.join()
 
-    assert "RunnableSequence{pre StreamingChat StrOutputParser}" == recording.tree
+    assert "RunnableSequence!abandoned{pre StreamingChat StrOutputParser}" == recording.tree
     recording.assert_complete()
 
 

@@ -32,7 +32,7 @@ from relay_langchain.metadata import start_metadata
 from relay_langchain.model_request import read_request
 from relay_langchain.model_response import read_response
 from relay_langchain.parentage import parent_handle, parent_run
-from relay_langchain.registry import Ending, RunRegistry
+from relay_langchain.registry import Ending, RunRegistry, is_source
 from relay_langchain.runs import Run, RunInfo
 from relay_langchain.streaming import is_stream_call
 
@@ -82,6 +82,8 @@ class Recorder:
         noted = dict(metadata) if metadata else {}
         name = str(given_name) if given_name else run_name(kind, serialized, noted)
         parent = parent_run(runs, parent_run_id, given_name)
+        if parent is not None and parent.deferred:
+            parent.last_step = run_id.int
         return Run(run_id.int, kind, name, parent, tuple(tags) if tags else (), noted, SCOPE_TYPES[kind], owner)
 
     def chain_start(self, run: Run, run_id: UUID, inputs: object, run_type: str | None) -> None:
@@ -195,7 +197,11 @@ class Recorder:
         """End a chain that did not fail."""
         if run.noted is not None:
             self._relay.registry.call("relay_run_ends", run)
-        ending = Ending(run.outcome or Outcome.OK, output=outputs, metadata=self._late_inputs(run, inputs))
+        outcome = run.outcome or (Outcome.ABANDONED if run.children and self._runs.was_left(run) else Outcome.OK)
+        metadata = self._late_inputs(run, inputs)
+        if outcome is Outcome.ABANDONED:
+            metadata = {"otel.status_description": "its consumer left the stream", **(metadata or {})}
+        ending = Ending(outcome, output=outputs, metadata=metadata)
         self._runs.finish(run, ending)
 
     def model_end(self, run: Run, result: LLMResult) -> None:
@@ -230,6 +236,8 @@ class Recorder:
         if run.parent is not None:
             run.parent.error_type = type_name(type(error))
         outcome = self._runs.outcome_of(run, error)
+        if outcome is Outcome.ABANDONED and run.parent is not None and is_source(run, run.parent):
+            run.parent.outcome = outcome  # LangChain ends the stream around it as if nothing had happened
         if run.scope_type is ScopeType.Llm and run.kind != "chain":
             ending = self._answered(run, result, outcome, error)
         else:

@@ -30,10 +30,14 @@ if TYPE_CHECKING:
     from relay_core.runtime import Relay
     from relay_langchain.runs import Run
 
-__all__ = ["MAX_KNOWN", "Ending", "RunRegistry", "registry_of"]
+__all__ = ["MAX_KNOWN", "Ending", "RunRegistry", "is_source", "registry_of"]
 
 MAX_KNOWN: Final = 100_000
 """How many runs are known at most; beyond that the oldest are closed as abandoned. Only hoarded ids get there."""
+
+
+_STEP: Final = "seq:step:"
+_BRANCH: Final = "map:key:"
 
 
 class Ending(NamedTuple):
@@ -143,6 +147,15 @@ class RunRegistry:
             if isinstance(answer, Outcome):
                 return answer
         return outcome_of(error)
+
+    def was_left(self, run: Run) -> bool:
+        """Tell whether the consumer of a chain's stream has left it, although LangChain reports a normal end.
+
+        It swallows the GeneratorExit in a sync stream, and reads what was left from the steps afterwards. A stream that
+        was read to its end has ended the step, or in a parallel chain the steps, that its chunks came from.
+        """
+        running = [child for child in tuple(run.children) if self._open.get(child.key) is child]
+        return any(is_source(child, run) for child in running)
 
     def close_all(self, owner: object = None) -> None:
         """Close what is open, children first, as abandoned; with `owner`, only what this handler has started."""
@@ -262,6 +275,14 @@ class RunRegistry:
 
 def _cut(outcome: Outcome, why: str) -> Ending:
     return Ending(outcome, metadata={"otel.status_description": why})
+
+
+def is_source(step: Run, stream: Run) -> bool:
+    """Tell whether a chain is being streamed, and its chunks come from this step of it: the last one, or a branch."""
+    if not stream.deferred:
+        return False
+    marks = (_STEP, _BRANCH) if step.key == stream.last_step else (_BRANCH,)
+    return any(isinstance(tag, str) and tag.startswith(marks) for tag in step.tags)  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
 def _outcome_when_lost(run: Run) -> Outcome:

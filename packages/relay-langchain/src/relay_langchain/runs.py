@@ -85,6 +85,7 @@ class Run:
     task_runs: set[int] | None = None
     deliveries: int = 1
     deferred: bool = False
+    last_step: int = 0
     batch_size: int = 1
     chunks: int = 0
     first_chunk_ns: int = 0
