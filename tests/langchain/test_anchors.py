@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
+import weakref
 from uuid import uuid4
 
 import pytest
+from tests.langchain.support import Chat, Recording
 
 from relay_core.vocabulary import ScopeType
 from relay_langchain.anchors import IdAnchor, TaskAnchors
@@ -76,3 +80,24 @@ def test_outside_of_a_loop() -> None:
     TaskAnchors(lambda _: None).add(tied)
 
     assert tied.task_runs is None
+
+
+@pytest.mark.anyio
+async def test_a_long_task_keeps_nothing_of_its_calls(recording: Recording) -> None:
+    """A task that lives on keeps nothing alive of what was in the context of the calls that it made."""
+
+    class Request:
+        """What a call works on."""
+
+    held: contextvars.ContextVar[Request] = contextvars.ContextVar("held")
+
+    def call() -> weakref.ref[Request]:
+        request = Request()
+        held.set(request)
+        Chat().invoke("x", recording.config)
+        return weakref.ref(request)
+
+    request = contextvars.copy_context().run(call)
+
+    gc.collect()
+    assert request() is None

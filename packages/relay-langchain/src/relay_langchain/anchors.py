@@ -7,6 +7,7 @@ keeps the id, the cancellation of the task that made the call tells the same for
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,8 @@ class TaskAnchors:
         runs = self._runs.get(task)
         if runs is None:
             runs = self._runs[task] = set()
-            task.add_done_callback(self._done)
+            # In an empty context: the present one holds the run's state, and the task may live as long as the process.
+            task.add_done_callback(self._done, context=contextvars.Context())
         runs.add(run.key)
         run.task_runs = runs
 
