@@ -282,7 +282,8 @@ def is_source(step: Run, stream: Run) -> bool:
     if not stream.deferred:
         return False
     marks = (_STEP, _BRANCH) if step.key == stream.last_step else (_BRANCH,)
-    return any(isinstance(tag, str) and tag.startswith(marks) for tag in step.tags)  # pyright: ignore[reportUnnecessaryIsInstance]
+    tags: Iterable[object] = step.tags
+    return any(isinstance(tag, str) and tag.startswith(marks) for tag in tags)
 
 
 def _outcome_when_lost(run: Run) -> Outcome:
