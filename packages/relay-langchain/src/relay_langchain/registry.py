@@ -282,7 +282,10 @@ def is_source(step: Run, stream: Run) -> bool:
     if not stream.deferred:
         return False
     marks = (_STEP, _BRANCH) if step.key == stream.last_step else (_BRANCH,)
-    tags: Iterable[object] = step.tags
+    return _any_starts_with(step.tags, marks)
+
+
+def _any_starts_with(tags: Iterable[object], marks: tuple[str, ...]) -> bool:
     return any(isinstance(tag, str) and tag.startswith(marks) for tag in tags)
 
 
