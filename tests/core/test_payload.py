@@ -856,6 +856,30 @@ def test_no_stack_left() -> None:
     assert b'{"a":["red",{"1":2}]}' in documents
 
 
+def test_the_second_look_sees_the_same() -> None:
+    """Once payloads held enum members, or somebody uses fragments, plain data is recorded as before."""
+    plain = {"a": [1, {"b": [None, True, 1.5, "é"]}], "c": (1, 2)}
+    fragments = [orjson.Fragment(b"1")]
+    encoder = PayloadEncoder()
+    documents = {encoder.encode(plain)}
+    fragments.clear()
+    documents |= {encoder.encode(plain), encoder.encode([Colour.RED]), encoder.encode(plain)}
+
+    assert {b'{"a":[1,{"b":[null,true,1.5,"\xc3\xa9"]}],"c":[1,2]}', b'["red"]'} == documents
+    assert b"[[[1]],1]" == encoder.encode([[[1]], 1])
+    assert {"$type": "orjson.Fragment"} == decoded(encoder.encode([[orjson.Fragment(b"{")]]))[0][0]
+
+
+def test_a_short_switch_interval_asks_for_the_second_look() -> None:
+    """Where threads switch within microseconds, plain data is recorded as before, too."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        assert {"a": [1, [2]]} == encoded({"a": [1, [2]]})
+    finally:
+        sys.setswitchinterval(before)
+
+
 def test_limits_may_be_replaced() -> None:
     """A runtime sets the limits when it has read its settings."""
     encoder = PayloadEncoder()

@@ -226,6 +226,7 @@ def test_plain_data_comes_back_equal(value: object) -> None:
 
     assert value == check(encoder.encode(value))
     assert [value, "b"] == check(encoder.encode([value, HostileEnum.B]))
+    assert [value] == check(encoder.encode([value]))  # with the second look that enums ask for
     assert {"value": value} == check(PayloadEncoder(resolve=resolve).encode({"value": Projected(value)}))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from relay_core.payload.limits import Oversize, PayloadLimits
-from relay_core.payload.native import SAFE_DEPTH, encode_plain
+from relay_core.payload.native import SAFE_DEPTH, encode_plain, switches_often
 from relay_core.payload.projection import Projections
 from relay_core.payload.truncation import cut_to_size
 from relay_core.payload.walk import CopyWalk
@@ -39,11 +39,11 @@ class PayloadEncoder:
         self.failed = 0
         """Encoders and properties that raised, each recorded as `{"$error": ...}`."""
         self._resolve = resolve
-        self._projections = Projections(resolve)
+        self._projections = Projections(resolve, wary=switches_often())
 
     def reset_cache(self) -> None:
         """Forget what was found out about types: the plugins have changed."""
-        self._projections = Projections(self._resolve)
+        self._projections = Projections(self._resolve, wary=self._projections.wary or switches_often())
 
     def encode(self, value: object) -> bytes:
         """Return `value` as a JSON document of at most `limits.max_bytes`. Never raises an `Exception`.
@@ -58,7 +58,9 @@ class PayloadEncoder:
             return b"null"
         limits = self.limits
         try:
-            document = encode_plain(value, limits.max_bytes) if limits.max_depth >= SAFE_DEPTH else None
+            document = None
+            if limits.max_depth >= SAFE_DEPTH:
+                document = encode_plain(value, limits.max_bytes, self._projections.wary)
             if document is not None and len(document) <= limits.max_bytes:
                 return document
             large = document is not None
@@ -88,7 +90,9 @@ class PayloadEncoder:
         walk = CopyWalk(self._projections, limits, trusting=trusting)
         tree = walk.tree(value)
         try:
-            document = encode_plain(tree, limits.max_bytes) if walk.trusted else walk.document(tree)
+            document = (
+                encode_plain(tree, limits.max_bytes, self._projections.wary) if walk.trusted else walk.document(tree)
+            )
         except (TypeError, ValueError):
             if not walk.trusted:
                 raise

@@ -69,7 +69,7 @@ def _spelled(key: Any, projections: Projections) -> str | None:
     if kind is int:
         return str(integer(key))
     if key is None or kind is bool or kind is tuple:
-        document = encode_plain(key, _LONGEST)
+        document = encode_plain(key, _LONGEST, True)
         return None if document is None else document.decode()
     mode, convert = projections.known.get(id(kind)) or projections.learn(kind)
     if mode == BYTES:

@@ -3,11 +3,15 @@
 orjson holds borrowed references while it walks, so nothing of Python may run meanwhile. Without a `default` it still
 calls back for one type, `enum.Enum` (`value` is a property written in Python): another thread may then rewrite the
 list that is being walked, and the process dies. It also trusts the insides of `UUID` and `Fragment`, and writes beyond
-its buffer where tuples or one-item lists are nested some 200 deep. So a foreign object is only handed to it when
+its buffer where tuples or one-item lists are nested some 200 deep. So a foreign object is looked at first, level by
+level, in the references that the garbage collector knows of: what comes to an end that way holds no object of any
+class, is not deep and does not unfold into gigabytes. This costs less than the pass itself.
 
-- `marshal`, in the same breath, found nothing but exact plain types in it (it runs nothing of Python either, but for a
-  class with a `__buffer__` in Python), and
-- it is neither deep nor so much shared that it would unfold into gigabytes.
+Meanwhile another thread may put an enum member into it. That is harmless unless yet another switch of threads comes
+within the same microseconds, which the interpreter does not do before its switch interval is over. Where that is very
+short, where enum members were seen in payloads before, or where somebody uses `Fragment`, there is a second look:
+`marshal` refuses whatever is no exact plain type, and then orjson starts in the same breath, without a bytecode in
+between. (`marshal` runs nothing of Python either, but for a class with a `__buffer__` in Python.)
 
 Without a GIL there is no same breath, and everything is walked.
 """
@@ -25,28 +29,31 @@ import orjson
 from relay_core.payload.limits import Oversize
 from relay_core.payload.values import kind_of
 
-__all__ = ["SAFE_DEPTH", "Fragment", "dump", "encode_plain"]
+__all__ = ["SAFE_DEPTH", "dump", "encode_plain", "fold", "switches_often"]
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 SAFE_DEPTH: Final = 64
 """So deep may nest what is given to orjson, with a wide margin."""
 
-Fragment: Final[Callable[[bytes], object]] = vars(orjson)["Fragment"]
-"""JSON within a tree that is to be dumped; only ever around what `dump` returned. orjson's stub does not declare it."""
-
 _SCALARS = frozenset({str, int, float, bool, type(None)})
-_PLAIN_IDS = frozenset(map(id, (*_SCALARS, list, dict, tuple)))
-_FEW = 8
-_BEAM = 8
-_WIDE = 64
-_MANY_TIMES = 16
+_PLAIN = frozenset(map(id, (*_SCALARS, list, dict, tuple)))
+_SIZED = frozenset(map(id, (list, dict, tuple)))
 _DEPTHS = range(1, SAFE_DEPTH)
+_NARROW = 8
+_FIRST_SAMPLE = 512
+_SAMPLE = 16
+_MANY_TIMES = 16
 _LAST_OF_TWO = (False, True)
+_SHORT_INTERVAL = 0.001
 _HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+_Fragment: Callable[[bytes], object] = vars(orjson)["Fragment"]  # orjson's stub does not declare it
+_FRAGMENTS = sys.getrefcount(_Fragment)
+"""References to the class; each instance, and each module that imports it, is one more."""
 
 _dumps = orjson.dumps
 _marshal = marshal.dumps
 _referents = gc.get_referents
+_references = sys.getrefcount
 
 
 def dump(tree: object) -> bytes:
@@ -58,12 +65,27 @@ def dump(tree: object) -> bytes:
     return _dumps(tree, None, _OPTIONS)
 
 
-def encode_plain(value: Any, most: int) -> bytes | None:
+def switches_often() -> bool:
+    """Whether the interpreter may switch threads within the time of one pass."""
+    return sys.getswitchinterval() < _SHORT_INTERVAL
+
+
+def fold(tree: object) -> object:
+    """Return a tree of our own as finished JSON, to be a part of another one, which is less deep then.
+
+    Raises:
+        TypeError: It has something in it that JSON cannot hold.
+    """
+    return _Fragment(dump(tree))
+
+
+def encode_plain(value: Any, most: int, wary: bool) -> bytes | None:
     """Encode an object that others hold too, if it is plain and modest.
 
     Args:
         value: The object.
         most: About how many items it may unfold into, and characters of a string.
+        wary: Whether to look twice: payloads hold enum members, or `switches_often`.
 
     Returns:
         The document, or None if the object has to be walked.
@@ -80,51 +102,49 @@ def encode_plain(value: Any, most: int) -> bytes | None:
         raise Oversize
     if kind is str:
         return _dumps(value, None, _OPTIONS)
-    if kind is dict and len(value) <= _FEW and (small := _small_copy(value)) is not None:
-        return _dumps(small, None, _OPTIONS)
     if not (_HAS_GIL and _is_modest(value, most)):
         return None
+    if not wary and _references(_Fragment) == _FRAGMENTS:
+        return _dumps(value, None, _OPTIONS)
     # One C call after the other, with no bytecode and so no other thread in between; the snapshot is dropped at once.
     calls: Iterator[object] = starmap(call, ((_marshal, value), (_dumps, value, None, _OPTIONS)))
     last: Iterator[object] = compress(calls, _LAST_OF_TWO)
     return cast("bytes", next(last))
 
 
-def _small_copy(value: dict[Any, Any]) -> dict[Any, Any] | None:
-    """Return a copy of a small dict of scalars and small flat containers: cheaper than proving it safe; else None."""
-    copy = value.copy()
-    for key, item in copy.items():
-        kind = kind_of(item)
-        if kind is str or kind in _SCALARS:
-            continue
-        if not (kind is dict or kind is list) or len(item) > _FEW:
-            return None
-        copy[key] = inner = item.copy()
-        if not _SCALARS.issuperset(map(kind_of, inner.values() if kind is dict else inner)):
-            return None
-    return copy
-
-
 def _is_modest(value: object, most: int) -> bool:
-    """Whether a graph ends within `SAFE_DEPTH` levels and `most` items.
+    """Whether a graph ends within `SAFE_DEPTH` levels and `most` items, and so holds no object of a class.
 
-    Exact where no level is wider than the beam; of wider ones both ends are followed, and their width, and the length
-    of the text in them, is estimated.
+    An object leads to its class and by that to half the interpreter. Looking at the last item of each level, where
+    classes come, and at a sample of large levels ends that early.
     """
-    level, width, check = _referents(value), 1, 3
-    for depth in _DEPTHS:
-        if len(level) > 2 * _BEAM:
-            width = width * len(level)
-            level = level[:_BEAM] + level[-_BEAM:]
-            if width > most:
+    level, sample_at = _referents(value), _FIRST_SAMPLE
+    for _ in _DEPTHS:
+        if not level:
+            return True
+        length = len(level)
+        if length > _NARROW:
+            last = level[-1]
+            kind = kind_of(last)
+            if kind is dict or kind is list or kind is tuple:
+                if len(last) * length > most:
+                    return False
+            elif not (kind is str or kind is int or last is None or kind is bool or kind is float):
                 return False
-            width = width // len(level)
-        if depth == check:
-            if not _PLAIN_IDS.issuperset(map(id, map(type, level))):
-                return False  # an object of a class: by its references the walk would see half the interpreter
-            check *= 2
-        below = _referents(*level)
-        if not below:
-            return width < _WIDE or width * sum(len(item) for item in level if type(item) is str) < _MANY_TIMES * most
-        level = below
+            if length > sample_at:
+                if length > most or not _is_promising(level, most):
+                    return False
+                sample_at = 4 * length
+        level = _referents(*level)
     return False
+
+
+def _is_promising(level: list[Any], most: int) -> bool:
+    """Whether a sample of a large level is plain, and does not let expect too many items below or too much text."""
+    sample = level[:: max(len(level) // _SAMPLE, 1)]
+    each = len(level) / len(sample)
+    if not _PLAIN.issuperset(map(id, map(type, sample))):
+        return False
+    below = sum(len(item) for item in sample if id(kind_of(item)) in _SIZED)
+    text = sum(len(item) for item in sample if type(item) is str)
+    return below * each <= most and text * each <= _MANY_TIMES * most

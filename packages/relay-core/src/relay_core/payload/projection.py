@@ -21,7 +21,7 @@ import uuid_utils
 
 from relay_core.payload.fields import bases, fields_reader, namespaces, value_of_member
 from relay_core.payload.ordering import in_order
-from relay_core.payload.values import duration, exception_record, integer, readable, type_name, uuid_text
+from relay_core.payload.values import duration, exception_record, integer, kind_of, readable, type_name, uuid_text
 
 __all__ = [
     "BYTES",
@@ -63,10 +63,13 @@ class Projections:
 
     Args:
         resolve: Asked once per type that JSON does not know: a function for its values, or None. May raise: None then.
+        wary: Whether the native pass has to look twice.
     """
 
-    def __init__(self, resolve: Callable[[type], Callable[[Any], object] | None]) -> None:
+    def __init__(self, resolve: Callable[[type], Callable[[Any], object] | None], *, wary: bool) -> None:
         self._resolve = resolve
+        self.wary = wary
+        """Whether the native pass has to look twice: also once there was an enum among the types."""
         self._alive: dict[int, weakref.ref[type]] = {}
         self.known: dict[int, Shape] = dict(_JSON)
         """The shapes, by the id of the type; a type that dies takes its entry along."""
@@ -81,6 +84,7 @@ class Projections:
             known.pop(key, None)
             alive.pop(key, None)
 
+        self.wary = self.wary or kind_of(kind) is enum.EnumMeta
         known[key] = shape = _shape(kind)  # before the plugins are asked: what they emit may hold the same type
         alive[key] = weakref.ref(kind, forget)
         project = self._ask(kind)

@@ -9,7 +9,7 @@ from typing import Any
 
 from relay_core.payload.keys import text_keys
 from relay_core.payload.limits import PayloadLimits
-from relay_core.payload.native import SAFE_DEPTH, Fragment, dump
+from relay_core.payload.native import SAFE_DEPTH, dump, fold
 from relay_core.payload.projection import BYTES, LEAF, MAPPING, PROJECTED, RANGE, STAND_IN, Projections, mapping_items
 from relay_core.payload.values import bytes_record, integer, kind_of, range_length, readable, type_name
 
@@ -97,7 +97,7 @@ class _Cut:
     def _record(self, made: Any, room: int, depth: int) -> tuple[object, int]:
         kind = kind_of(made)
         fitted = self._dict(made, room, depth, 0) if kind is dict else self._list(made, len(made), room, depth)
-        return fitted if depth % SAFE_DEPTH else (Fragment(dump(fitted[0])), fitted[1])
+        return fitted if depth % SAFE_DEPTH else (fold(fitted[0]), fitted[1])
 
     def _list(self, items: Any, length: int, room: int, depth: int) -> tuple[object, int]:
         """Keep the first item and the newest: those two shortened if need be, the others whole or not at all."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from relay_core.payload.limits import Oversize, PayloadLimits
-from relay_core.payload.native import SAFE_DEPTH, Fragment, dump
+from relay_core.payload.native import SAFE_DEPTH, dump, fold
 from relay_core.payload.projection import BYTES, CONTAINER, LEAF, PROJECTED, RANGE, STAND_IN, Projections, mapping_items
 from relay_core.payload.repair import repair
 from relay_core.payload.values import bytes_record, bytes_size, kind_of, numbered, range_length, type_name
@@ -82,7 +82,7 @@ class CopyWalk:
         tree = repair(tree, self._projections)
         for level in reversed(self._folds):
             for into, _, holder, key in level:
-                holder[key] = Fragment(dump(into))
+                holder[key] = fold(into)
         return dump(tree)
 
     def _end(self, level: Iterable[_Open]) -> None:
