@@ -78,9 +78,9 @@ class ToolPipeline:
         args = await self.rewritten(call, pace)
         chain = host.middleware.chain(Kind.TOOL_EXECUTION, call.parent, pace)
         handle = call.parent
-        began = datetime.now(UTC)
         try:
             if not call.recorded:
+                began = datetime.now(UTC)
                 given: ToolExecutionResult[Any] = await around(_ToolLayer(call, pace), pace, chain, args)
                 if not call.reached:  # the integration never got to know of it
                     handle = self._start(call, args, began)
