@@ -8,7 +8,7 @@ __all__ = ["LangGraphSettings"]
 class LangGraphSettings(BaseModel):
     """The settings of the plugin ``langgraph``. Immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     interrupt_values: bool = True
     """Whether the marks `Graph Interrupt` hold what the graph asks the human; without it they hold the ids alone."""
