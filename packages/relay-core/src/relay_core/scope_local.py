@@ -8,7 +8,7 @@ scope that has ended raises `ScopeClosedError`.
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar, cast
 
 from relay_core.control import EventMetadata, Guardrails, Intercepts, ScopePlace
 from relay_core.handles import ScopeHandle
@@ -62,7 +62,7 @@ def _on_scope(
 ) -> Callable[Concatenate[ScopeHandle, P], R]:
     """Return `method` as a function that takes a scope's handle first."""
 
-    def on_scope(scope_handle: ScopeHandle, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def on_scope(scope_handle: ScopeHandle, *args: P.args, **kwargs: P.kwargs) -> R:
         return method(registrar(ScopePlace(_scopes, scope_handle)), *args, **kwargs)
 
     functools.update_wrapper(on_scope, method)
@@ -70,7 +70,8 @@ def _on_scope(
     first, *rest = signature.parameters.values()
     handle = first.replace(name="scope_handle", annotation=ScopeHandle)
     vars(on_scope)["__signature__"] = signature.replace(parameters=[handle, *rest])
-    return on_scope
+    # By name as well, as with NeMo Relay; Concatenate cannot say so.
+    return cast("Callable[Concatenate[ScopeHandle, P], R]", on_scope)
 
 
 register_subscriber = _subscriptions.register_local

@@ -105,13 +105,13 @@ class Subscriptions:
 
     # Scope-local ------------------------------------------------------------------------------------------------------
 
-    def register_local(self, handle: ScopeHandle, name: str, callback: Callback) -> None:
-        """Have `callback` called with the events of `handle`'s subtree from now on, its own end included.
+    def register_local(self, scope_handle: ScopeHandle, name: str, callback: Callback) -> None:
+        """Have `callback` called with the events of the scope's subtree from now on, its own end included.
 
         Gone when the scope closes. Runs on the delivery thread, after the global subscribers, root scopes first.
 
         Args:
-            handle: An open scope.
+            scope_handle: An open scope.
             name: Unique among the scope's subscribers.
             callback: As for `register`.
 
@@ -119,18 +119,22 @@ class Subscriptions:
             ScopeClosedError: The scope has ended.
             ScopeError: The implicit root, or a handle of another runtime.
             RegistrationError: The name is taken on this scope.
-            TypeError: As for `register`; or `handle` is no ScopeHandle.
+            TypeError: As for `register`; or `scope_handle` is no ScopeHandle.
         """
         _check(name, callback)
-        local = self._relay.scopes.local(handle)
+        local = self._relay.scopes.local(scope_handle)
         with self._lock:
             if any(taken == name for taken, _ in local.subscribers):
                 raise RegistrationError("subscriber", name)
             local.subscribers = (*local.subscribers, (name, callback))
 
-    def deregister_local(self, handle: ScopeHandle, name: str) -> bool:
-        """Take a subscriber of this scope out; says whether there was one. Never raises for a closed scope."""
-        local = handle.local
+    def deregister_local(self, scope_handle: ScopeHandle, name: str) -> bool:
+        """Take a subscriber of this scope out; says whether there was one. Never raises for a closed scope.
+
+        Raises:
+            TypeError: `scope_handle` is no ScopeHandle.
+        """
+        local = _checked(scope_handle).local
         if local is None:
             return False
         with self._lock:
@@ -147,3 +151,9 @@ def _check(name: object, callback: object) -> None:
         raise TypeError(f"callback of subscriber {name!r} must be callable, not {type(callback).__name__}")
     if is_async(callback):
         raise TypeError(f"callback of subscriber {name!r} must not be async: the delivery thread runs no event loop")
+
+
+def _checked(scope_handle: object) -> ScopeHandle:
+    if not isinstance(scope_handle, ScopeHandle):
+        raise TypeError(f"scope_handle must be a ScopeHandle, not {type(scope_handle).__name__}")
+    return scope_handle
