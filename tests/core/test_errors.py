@@ -27,7 +27,7 @@ EXAMPLES = [
     ScopeClosedError(name="search", uuid="u"),
     RegistrationError("subscriber", "audit"),
     PluginError("has no chance", plugin="acme", hook="relay_mark"),
-    PluginExistsError(plugin="acme"),
+    PluginExistsError(plugin="acme", requested="other"),
     DiscoveryError(["plugin 'acme': broken"], plugins=["acme"]),
     SettingsError("unknown key", key="queue.size", origin="relay.toml", suggestion="queue.max_events"),
     InstallationError(["sampling"]),

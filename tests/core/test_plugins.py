@@ -144,6 +144,6 @@ def test_strict_mode_in_user_code(app: Path) -> None:
     )
 
     assert (
-        "plugin 'acme': strict mode refuses: plugin 'acme': cannot be loaded: "
+        "strict mode refuses what was found:\n  - plugin 'acme': cannot be loaded: "
         "ModuleNotFoundError: No module named 'nowhere_to_be_found'\n"
     ) == output

@@ -119,12 +119,18 @@ def test_duplicate_name(registry: PluginRegistry) -> None:
 
 
 def test_same_object_twice(registry: PluginRegistry) -> None:
-    """One object is registered once; the error names what it is called."""
+    """One object is registered once; the error names what it is called, and what it was to be called."""
     plugin = Marks()
     registry.register(plugin, "acme")
 
-    with pytest.raises(PluginExistsError, match="plugin 'acme' already exists"):
+    with pytest.raises(PluginExistsError, match="plugin 'other': is registered already, as 'acme'"):
         registry.register(plugin, "other")
+
+
+def test_a_name_that_is_no_str(registry: PluginRegistry) -> None:
+    """A name is text: settings and reports go by it."""
+    with pytest.raises(TypeError, match="name must be a str, not int"):
+        registry.register(Marks(), 5)  # type: ignore[arg-type]
 
 
 def test_equal_plugins(registry: PluginRegistry) -> None:

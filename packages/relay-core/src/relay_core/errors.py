@@ -134,12 +134,21 @@ class PluginExistsError(PluginError, RegistrationError):
     Raised by `plugins.register`. Unregister the other one first, or take another name.
     """
 
-    def __init__(self, *, plugin: str) -> None:
-        """Name the plugin that is registered."""
+    def __init__(self, *, plugin: str, requested: str | None = None) -> None:
+        """Say what is taken.
+
+        Args:
+            plugin: The name of the plugin that is registered.
+            requested: The name that was asked for; another one where the object is the same.
+        """
         RegistrationError.__init__(self, "plugin", plugin)
         self.reason = "already exists"
         self.plugin = plugin
         self.hook = None
+        if requested not in (None, plugin):
+            self.reason = f"is registered already, as {plugin!r}; register another object"
+            self.plugin = requested or plugin
+            self.args = (f"plugin {requested!r}: {self.reason}",)
 
 
 class DiscoveryError(PluginError):
@@ -158,7 +167,8 @@ class DiscoveryError(PluginError):
         """
         self.problems = tuple(problems)
         self.plugins = tuple(plugins)
-        super().__init__("strict mode refuses: " + "; ".join(self.problems), plugin=", ".join(plugins))
+        super().__init__("strict mode refuses", plugin=", ".join(plugins))
+        self.args = ("\n  - ".join(["strict mode refuses what was found:", *self.problems]),)
 
 
 class SettingsError(RelayError):

@@ -141,8 +141,9 @@ class PluginRegistry:
         Raises:
             PluginError: The plugin cannot be used; nothing of it stays registered. `PluginExistsError` for a duplicate.
             SettingsError: The plugin's own settings are wrong; nothing of it stays registered.
+            TypeError: `name` is no str.
         """
-        name = name or self._free_name(plugin)
+        name = _text(name) if name else self._free_name(plugin)
         for error in self.register_all([(name, plugin)]).values():
             raise error
         return name
@@ -175,7 +176,7 @@ class PluginRegistry:
         with self._lock:
             for registered in self._plugins.values():
                 if registered.name == plugin.name or registered.plugin is plugin.plugin:
-                    raise PluginExistsError(plugin=registered.name)
+                    raise PluginExistsError(plugin=registered.name, requested=plugin.name)
             plugin.check(self.hooks())
             self._plugins[plugin.name] = plugin
         for note in plugin.notes:
@@ -301,6 +302,12 @@ class PluginRegistry:
         if registered is not None and hook in _NOTED_HOOKS:
             registered.notes.append(f"{hook} raised {error_text(error)}")
         self._on_error(plugin, hook, error)
+
+
+def _text(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a str, not {type(name).__name__}")
+    return name
 
 
 def _succeeds(failures: _Failures, name: str, step: Callable[..., None], *arguments: object) -> bool:
