@@ -200,7 +200,7 @@ def test_unknown_variable(folder: Path, monkeypatch: pytest.MonkeyPatch, variabl
 
 
 def test_wrong_value(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong value is left out, with its origin in the error; all other settings still count."""
+    """A wrong value is left out, with its origin in the error; what it would have replaced still counts."""
     (folder / "relay.toml").write_text("exit_timeout = 1\n[queue]\nmax_events = 9\n")
     monkeypatch.setenv("RELAY_QUEUE__MAX_EVENTS", "many")
     monkeypatch.setenv("RELAY_QUEUE__MAX_BYTES", "8")
@@ -210,21 +210,26 @@ def test_wrong_value(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ["setting 'queue.max_events' (environment RELAY_QUEUE__MAX_EVENTS): Input should be a valid integer"] == [
         text.partition(",")[0] for text in texts(loaded)
     ]
-    assert (1, 8, ("pin",)) == (
+    assert (1, 9, 8, ("pin",)) == (
         loaded.settings.exit_timeout,
+        loaded.settings.queue.max_events,
         loaded.settings.queue.max_bytes,
         loaded.settings.redact_keys,
     )
 
 
 def test_value_where_a_section_belongs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A section that is set to a value is an error like any other wrong value."""
-    monkeypatch.setenv("RELAY_QUEUE", "big")
+    """A section that is set to a value is an error, and what others set in that section still counts."""
+    (folder / "relay.toml").write_text("[queue]\nmax_events = 9\n[plugins.acme]\nlimit = 3\n")
+    monkeypatch.setenv("RELAY_QUEUE", '{"max_events": 7}')
     monkeypatch.setenv("RELAY_PLUGINS__ACME", "on")
+    loaded = load_settings(directory=folder)
 
-    assert ["plugins.acme", "queue"] == sorted(
-        problem.key or "" for problem in load_settings(directory=folder).problems
-    )
+    assert [
+        "setting 'plugins.acme' (environment RELAY_PLUGINS__ACME): this is a section; set the keys in it one by one",
+        "setting 'queue' (environment RELAY_QUEUE): this is a section; set the keys in it one by one",
+    ] == sorted(texts(loaded))
+    assert (9, {"acme": {"limit": 3}}) == (loaded.settings.queue.max_events, loaded.settings.plugins)
 
 
 # --- Arguments and precedence ----------------------------------------------------------------------------------------

@@ -73,19 +73,25 @@ class _Layers:
 
     def __init__(self) -> None:
         self.values: dict[_Path, tuple[object, str]] = {}
+        self._below: dict[_Path, list[tuple[object, str]]] = {}
         self.problems: list[SettingsError] = []
 
     def put(self, path: _Path, value: object, origin: str) -> None:
-        """Lay one setting over what is there, unless its key is unknown."""
+        """Lay one setting over what is there, unless its key is unknown or that of a section."""
         unknown = _unknown(path)
-        if unknown is None:
-            self.values[path] = (value, origin)
-        else:
+        if unknown is not None:
             key, suggestion = unknown
             self.problems.append(SettingsError("unknown key", key=key, origin=origin, suggestion=suggestion))
+        elif _inner(path) is not None:
+            reason = "this is a section; set the keys in it one by one"
+            self.problems.append(SettingsError(reason, key=".".join(path), origin=origin))
+        else:
+            if path in self.values:
+                self._below.setdefault(path, []).append(self.values[path])
+            self.values[path] = (value, origin)
 
     def settle(self) -> Settings:
-        """Validate; what is wrong is dropped, and the rest validated again."""
+        """Validate; what is wrong is dropped, what it lay on comes up, and all is validated again."""
         while True:
             try:
                 return Settings.model_validate(_nested(self.values))
@@ -96,6 +102,8 @@ class _Layers:
     def _drop(self, location: _Path, message: str) -> None:
         for path in [it for it in self.values if it == location[: len(it)] or location == it[: len(location)]]:
             _, origin = self.values.pop(path)
+            if below := self._below.get(path):
+                self.values[path] = below.pop()
             self.problems.append(SettingsError(message, key=".".join(path), origin=origin))
 
 
