@@ -1,5 +1,6 @@
 """Turns one decoded ATOF object back into an event: lenient where the format allows, clear where it does not."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from relay_core.timestamps import parse_timestamp, to_datetime
 
 __all__ = ["event_from_dict"]
 
+_VERSION = re.compile(r"0\.\d+")
 _KNOWN = frozenset(
     {
         "kind",
@@ -59,7 +61,7 @@ def event_from_dict(fields: Mapping[str, Any]) -> ScopeEvent | MarkEvent:
     if kind not in ("scope", "mark"):
         raise EventFormatError("kind", f"is {kind!r}; expected 'scope' or 'mark'")
     version = _required(fields, "atof_version", str)
-    if not version.startswith("0."):
+    if not _VERSION.fullmatch(version):
         raise EventFormatError("atof_version", f"is {version!r}; this reader understands 0.Y")
     phase: str | None = None
     if kind == "scope":
@@ -112,7 +114,7 @@ def _timestamp(value: object) -> int:
         try:
             return parse_timestamp(value)
         except ValueError as error:
-            raise EventFormatError("timestamp", str(error)) from None
+            raise EventFormatError("timestamp", f"is wrong: {error}") from None
     if isinstance(value, int) and not isinstance(value, bool):
         try:
             to_datetime(value)

@@ -1,11 +1,13 @@
 """RFC 3339 timestamps in UTC with microseconds, to and from integer microseconds since the epoch."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 __all__ = ["format_timestamp", "from_datetime", "parse_timestamp", "to_datetime"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LEAP_SECOND = re.compile(r"(T\d\d:\d\d):60(?!\d)")
 
 # The text of the last second that was formatted; one tuple, replaced whole, so that threads need no lock.
 _last_second: tuple[int, str] = (0, "1970-01-01T00:00:00")
@@ -28,12 +30,15 @@ def format_timestamp(microseconds: int) -> str:
 def parse_timestamp(text: str) -> int:
     """Return an RFC 3339 timestamp as microseconds since the epoch; finer digits are cut.
 
+    A leap second is the first second of the next minute: epochs do not know it.
+
     Raises:
         ValueError: ``text`` is not RFC 3339, or names no offset from UTC.
     """
     try:
-        parsed = datetime.fromisoformat(text.upper())
-    except ValueError:
+        plain, leap = _LEAP_SECOND.subn(r"\1:59", text.upper())
+        parsed = datetime.fromisoformat(plain) + timedelta(seconds=leap)
+    except (ValueError, OverflowError):
         raise ValueError(f"timestamp {text!r} is not RFC 3339") from None
     if parsed.tzinfo is None:
         raise ValueError(f"timestamp {text!r} has no offset from UTC: add 'Z'")
