@@ -87,6 +87,17 @@ def test_a_torn_last_line_is_ended_first(tmp_path: Path) -> None:
     assert (tmp_path / "run.jsonl").read_bytes() == b'old\n{"tor\nnew\n'
 
 
+def test_a_line_that_another_process_is_writing_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A last line whose rest arrives meanwhile is not torn: no empty line comes behind it."""
+    with (tmp_path / "run.jsonl").open("ab", buffering=0) as other:
+        other.write(b'old\n{"wri')
+        monkeypatch.setattr("relay_core.jsonl_file.time.sleep", lambda seconds: other.write(b'ting"}\n'))
+
+        write(make(tmp_path / "run.jsonl"), b"new")
+
+    assert (tmp_path / "run.jsonl").read_bytes() == b'old\n{"writing"}\nnew\n'
+
+
 def test_a_line_that_another_process_tore_is_ended_first(tmp_path: Path) -> None:
     """What a process that was killed left in a shared file does not swallow the next line of the others."""
     file = make(tmp_path / "run.jsonl")

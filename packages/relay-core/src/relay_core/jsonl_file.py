@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 import string
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,9 @@ FILE_MODE: Final = 0o600
 """Payloads are the application's private data."""
 TIME_FORMAT: Final = "%Y%m%dT%H%M%SZ"
 """What ``{time}`` is without a format of its own; UTC, like the events."""
+_LOOKS: Final = 5
+_BETWEEN_LOOKS: Final = 0.001
+"""Seconds. The others' writes last microseconds; what is torn for good costs this once."""
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -156,7 +160,7 @@ class LineFile:
         self._inode = (status.st_dev, status.st_ino)
         self._regular = stat.S_ISREG(status.st_mode)
         self._size = status.st_size
-        self._torn = self._regular and status.st_size > 0 and not _ends_with_newline(path)
+        self._torn = self._regular and status.st_size > 0 and _is_torn(path)
 
     # Rotation ---------------------------------------------------------------------------------------------------------
 
@@ -206,6 +210,15 @@ def _remove_numbered(base: Path) -> None:
     while (path := _numbered(base, number)).exists():
         path.unlink()
         number += 1
+
+
+def _is_torn(path: Path) -> bool:
+    """Say whether the file ends in the middle of a line for good: another process may just be writing the rest."""
+    for _ in range(_LOOKS):
+        if _ends_with_newline(path):
+            return False
+        time.sleep(_BETWEEN_LOOKS)
+    return True
 
 
 def _ends_with_newline(path: Path) -> bool:
