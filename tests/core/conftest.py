@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from relay_core.runtime import Relay
-from relay_core.testing import isolated_runtime
 from tests.core.distributions import Distributions
 from tests.core.recorder import Recorder
+
+from relay_core.runtime import Relay
+from relay_core.testing import isolated_runtime
 
 
 @pytest.fixture

@@ -21,6 +21,11 @@ class Recorder:
         settle(self._relay)
         return list(self._events)
 
+    @property
+    def seen(self) -> set[str]:
+        """The names of what was delivered so far; waits for nothing."""
+        return {it.name for it in list(self._events)}
+
     def forget(self) -> None:
         """Keep nothing of what was delivered so far."""
         settle(self._relay)

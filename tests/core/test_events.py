@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.core.recorder import Recorder
 
 from relay_core import LLMAttributes, MarkEvent, Outcome, ScopeAttributes, ScopeEvent, ScopeType
 from relay_core.errors import EventFormatError
@@ -16,7 +17,6 @@ from relay_core.events import event_from_record
 from relay_core.redaction import Redactor
 from relay_core.runtime import Relay
 from relay_core.timestamps import format_timestamp, from_datetime, parse_timestamp, to_datetime
-from tests.core.recorder import Recorder
 
 SCOPE_KEYS = [
     "kind",
@@ -370,7 +370,12 @@ def test_reading_keeps_what_it_does_not_know() -> None:
 
 @pytest.mark.parametrize(
     "timestamp",
-    [1772368496123456, "2026-03-01T12:34:56.123456Z", "2026-03-01t12:34:56.123456z", "2026-03-01T13:34:56.123456789+01:00"],
+    [
+        1772368496123456,
+        "2026-03-01T12:34:56.123456Z",
+        "2026-03-01t12:34:56.123456z",
+        "2026-03-01T13:34:56.123456789+01:00",
+    ],
 )
 def test_reading_timestamps(timestamp: object) -> None:
     """Integer epoch microseconds and any RFC 3339 text are read as the same moment."""

@@ -9,11 +9,11 @@ import weakref
 from datetime import UTC, datetime
 
 import pytest
+from tests.core.recorder import Recorder
 
 from relay_core import Relay, ScopeType
 from relay_core.handles import is_ancestor, nearest_open
 from relay_core.propagation import Propagation
-from tests.core.recorder import Recorder
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -91,7 +91,7 @@ def test_equality(relay: Relay) -> None:
     handle, other = relay.scopes.push("work"), relay.scopes.push("work")
     remote = relay.scopes.remote(handle.uuid, handle.uuid)
 
-    assert handle == handle  # noqa: PLR0124
+    assert handle == handle
     assert handle != other
     assert (remote, hash(remote)) == (handle, hash(handle))
     assert handle != handle.uuid

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.core.recorder import Recorder
 
 from relay_core import Relay, ScopeHandle, hookimpl, propagation
-from tests.core.recorder import Recorder
 
 TASKS = 200
 THREADS = 16

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.core.recorder import Recorder
 
 from relay_core import Outcome, Relay, ScopeClosedError, ScopeError, ScopeEvent, ScopeType, hookimpl
 from relay_core.settings import Settings
 from relay_core.testing import isolated_runtime
-from tests.core.recorder import Recorder
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -159,7 +159,7 @@ def test_sampling_some() -> None:
     """A share between records about as many roots, each with all or nothing of what is in it."""
     names = sampled(0.5)
 
-    assert 0.3 * 300 < len(names) < 0.7 * 300
+    assert 0.35 * 300 < len(names) < 0.65 * 300
 
 
 def sampled(share: float) -> set[str]:
@@ -181,7 +181,7 @@ def sampled(share: float) -> set[str]:
 
 def test_sampling_is_decided_by_the_root() -> None:
     """Every process decides alike about the scopes of one root, also of one that is elsewhere."""
-    low, high = (f"0190b5a0-0000-7000-8000-{it}" for it in ("000000000001", "fffffffffffe"))
+    low, high = (f"0190b5a0-0000-7000-8000-{it}" for it in ("000000000001", "0000fffffffe"))
     with isolated_runtime(sampling=0.5) as relay:
         recorder = Recorder(relay)
         for root in (low, high):
@@ -282,13 +282,13 @@ def test_profiles_of_any_text(relay: Relay, recorder: Recorder) -> None:
 def test_errors_that_have_no_text(relay: Relay, recorder: Recorder) -> None:
     """An exception whose text cannot be had is told by its type."""
 
-    class Silent(Exception):
+    class SilentError(Exception):
         def __str__(self) -> str:
             raise ValueError
 
-    relay.scopes.end(relay.scopes.start("work"), outcome=Outcome.ERROR, error=Silent())
+    relay.scopes.end(relay.scopes.start("work"), outcome=Outcome.ERROR, error=SilentError())
 
-    assert "Silent" in (recorder.end("work").metadata or {})["otel.status_description"]
+    assert "SilentError" in (recorder.end("work").metadata or {})["otel.status_description"]
 
 
 # --- Scope-local registrations ---------------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.core.recorder import Recorder
 
 from relay_core import PropagationContext, Relay, ScopeError, propagation
 from relay_core.jsonl import read
 from relay_core.propagation import Propagation, ScopedThreadPoolExecutor
 from relay_core.testing import isolated_runtime
-from tests.core.recorder import Recorder
 
 PARENT = "0190b5a0-0000-7000-8000-000000000001"
 ROOT = "0190b5a0-0000-7000-8000-000000000002"
@@ -209,7 +209,11 @@ def test_context_and_json() -> None:
     context = PropagationContext(PARENT, ROOT)
 
     assert {"version": 1, "parent_uuid": PARENT, "root_uuid": ROOT} == json.loads(context.to_json())
-    assert context == PropagationContext.from_json(context.to_json()) == PropagationContext.from_json(context.to_json().encode())
+    assert (
+        context
+        == PropagationContext.from_json(context.to_json())
+        == PropagationContext.from_json(context.to_json().encode())
+    )
     assert PropagationContext(PARENT) == PropagationContext.from_json(json.dumps({"parent_uuid": PARENT}))
     assert PARENT == PropagationContext(PARENT.upper().replace("-", "")).parent_uuid
     with pytest.raises(AttributeError):

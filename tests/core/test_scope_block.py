@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.core.recorder import Recorder
 
 from relay_core import Outcome, Relay, ScopeHandle, ScopeType
-from tests.core.recorder import Recorder
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-class Unprintable(Exception):
+class UnprintableError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
@@ -27,7 +27,7 @@ ENDINGS = [
     (None, Outcome.OK, "OK", None),
     (ValueError("bad"), Outcome.ERROR, "ERROR", "bad"),
     (ValueError(), Outcome.ERROR, "ERROR", "ValueError"),
-    (Unprintable(), Outcome.ERROR, "ERROR", f"{__name__}.Unprintable"),
+    (UnprintableError(), Outcome.ERROR, "ERROR", f"{__name__}.UnprintableError"),
     (ExceptionGroup("both", [ValueError("x")]), Outcome.ERROR, "ERROR", "both (1 sub-exception)"),
     (asyncio.CancelledError(), Outcome.CANCELLED, "UNSET", "cancelled"),
     (asyncio.CancelledError("too slow"), Outcome.CANCELLED, "UNSET", "too slow"),
@@ -41,7 +41,7 @@ def check_end(recorder: Recorder, error: BaseException | None, outcome: Outcome,
     """Check that the scope `work` has ended once, and how."""
     (end,) = recorder.ends
     metadata = end.metadata or {}
-    kind = f"{__name__}.Unprintable" if isinstance(error, Unprintable) else type(error).__name__
+    kind = f"{__name__}.UnprintableError" if isinstance(error, UnprintableError) else type(error).__name__
     assert outcome is end.outcome
     assert (code, says) == (metadata["otel.status_code"], metadata.get("otel.status_description"))
     assert (kind if outcome is Outcome.ERROR else None) == metadata.get("error.type") == metadata.get("exception.type")
@@ -113,9 +113,9 @@ def test_times(relay: Relay, recorder: Recorder) -> None:
 
 def test_end_before_start(relay: Relay, recorder: Recorder) -> None:
     """An end before the start is refused at the end; the scope ends all the same."""
-    with pytest.raises(ValueError, match="before the start"):
-        with relay.scopes.scope("work", timestamp=NOON, end_timestamp=NOON - timedelta(seconds=1)):
-            pass
+    block = relay.scopes.scope("work", timestamp=NOON, end_timestamp=NOON - timedelta(seconds=1))
+    with pytest.raises(ValueError, match="before the start"), block:
+        pass
 
     assert ["+work", "-work"] == recorder.names
     assert relay.scopes.current() is None
@@ -123,9 +123,9 @@ def test_end_before_start(relay: Relay, recorder: Recorder) -> None:
 
 def test_end_before_start_does_not_replace_the_bodys_exception(relay: Relay, recorder: Recorder) -> None:
     """Where the body has failed, its exception is the one that comes out."""
-    with pytest.raises(KeyError, match="mine"):
-        with relay.scopes.scope("work", timestamp=NOON, end_timestamp=NOON - timedelta(seconds=1)):
-            raise KeyError("mine")
+    block = relay.scopes.scope("work", timestamp=NOON, end_timestamp=NOON - timedelta(seconds=1))
+    with pytest.raises(KeyError, match="mine"), block:
+        raise KeyError("mine")
 
     assert Outcome.ERROR is recorder.end("work").outcome
 
@@ -188,8 +188,9 @@ def test_recursion_and_threads(relay: Relay, recorder: Recorder) -> None:
     depths = [0] * 4
     for start in recorder.starts:
         depth = 0
-        while start.parent_uuid is not None:
-            start, depth = by_uuid[start.parent_uuid], depth + 1
+        parent = start.parent_uuid
+        while parent is not None:
+            parent, depth = by_uuid[parent].parent_uuid, depth + 1
         depths[depth] += 1
     assert [4, 4, 4, 4] == depths
 
@@ -334,12 +335,12 @@ def test_a_generator_that_handles_what_is_thrown(relay: Relay, recorder: Recorde
             except LookupError:
                 yield "caught"
 
-    class Thrown(LookupError):  # one that can be referred to weakly
+    class ThrownError(LookupError):  # one that can be referred to weakly
         pass
 
     generator = stubborn()
     next(generator)
-    error = Thrown("x")
+    error = ThrownError("x")
     reference = weakref.ref(error)
     assert "caught" == generator.throw(error)
     assert "waiting" == next(generator)
@@ -436,7 +437,6 @@ def test_a_scope_that_spans_steps(relay: Relay, recorder: Recorder) -> None:
 
 def test_a_scope_that_spans_steps_and_is_popped_elsewhere(relay: Relay, recorder: Recorder) -> None:
     """What the generator had open and somebody else has closed is not current in the next step."""
-
     opened: list[ScopeHandle] = []
 
     @relay.scopes.scope("work")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.core.recorder import Recorder
 
 from relay_core import (
     LLMAttributes,
@@ -19,7 +20,6 @@ from relay_core import (
     ToolAttributes,
 )
 from relay_core.testing import isolated_runtime
-from tests.core.recorder import Recorder
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NAIVE = datetime(2026, 3, 1, 12)
@@ -97,7 +97,7 @@ def test_pop_twice(relay: Relay, recorder: Recorder) -> None:
     handle = relay.scopes.push("once")
     relay.scopes.pop(handle)
 
-    with pytest.raises(ScopeClosedError, match="'once'.*is closed already"):
+    with pytest.raises(ScopeClosedError, match=r"'once'.*is closed already"):
         relay.scopes.pop(handle)
 
     assert ["+once", "-once"] == recorder.names
@@ -185,12 +185,12 @@ def test_outcomes(relay: Relay, recorder: Recorder, outcome: Outcome, code: str)
 def test_error(relay: Relay, recorder: Recorder) -> None:
     """An error leaves its type and its message, and is not kept."""
 
-    class Trouble(Exception):
+    class TroubleError(Exception):
         pass
 
-    relay.scopes.end(relay.scopes.start("work"), outcome=Outcome.ERROR, error=Trouble("no way"))
+    relay.scopes.end(relay.scopes.start("work"), outcome=Outcome.ERROR, error=TroubleError("no way"))
 
-    kind = f"{__name__}.test_error.<locals>.Trouble"
+    kind = f"{__name__}.test_error.<locals>.TroubleError"
     status = {"otel.status_code": "ERROR", "otel.status_description": "no way", "relay.outcome": "error"}
     assert {**status, "error.type": kind, "exception.type": kind} == recorder.end("work").metadata
 

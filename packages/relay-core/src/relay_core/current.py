@@ -7,12 +7,26 @@ that a scope may close in any order and in any context, and is current in none o
 # The private state of handles is shared by handles, current, lifecycle and scopes; see handles.py.
 # pyright: reportPrivateUsage=false
 
+import _thread
 import contextvars
+import gc
+import sys
 from typing import Any, Final, Self
 
 from relay_core.handles import MarkIdentity, ScopeHandle, nearest_open
 
-__all__ = ["Entry", "Layer", "enter", "get_entry", "innermost_of", "leave", "live", "make_current", "set_entry"]
+__all__ = [
+    "Entry",
+    "Layer",
+    "enter",
+    "get_entry",
+    "innermost_of",
+    "leave",
+    "live",
+    "make_current",
+    "set_entry",
+    "watch_collector",
+]
 
 
 class Layer:
@@ -50,7 +64,36 @@ _current: contextvars.ContextVar[Entry | None] = contextvars.ContextVar("relay_c
 
 # The methods themselves: this is read on every emission.
 get_entry: Final = _current.get
-set_entry: Final = _current.set
+_set: Final = _current.set
+
+
+if sys.version_info >= (3, 12):
+    set_entry: Final = _set
+
+    def watch_collector() -> None:
+        """Do nothing: from 3.12 on the garbage collector does not run inside of a `ContextVar.set`."""
+
+else:
+    # On 3.11 it does, and a `ContextVar.set` by a finalizer then frees what the interrupted one still works on: all
+    # variables of the context are lost, those of the application, too. So we hold on to that while we set, and do not
+    # set at all inside of a collection: what a finalizer pushes is not current there.
+    _collecting_in = 0
+
+    def set_entry(entry: "Entry | None") -> None:
+        """Make `entry` current, but for finalizers that the garbage collector runs."""
+        if _collecting_in and _collecting_in == _thread.get_ident():
+            return
+        held = contextvars.copy_context()  # noqa: F841 - shares what the variable is stored in
+        _set(entry)
+
+    def watch_collector() -> None:
+        """Learn from now on when the garbage collector runs."""
+        if _note_collection not in gc.callbacks:
+            gc.callbacks.append(_note_collection)
+
+    def _note_collection(phase: str, _: dict[str, int]) -> None:
+        global _collecting_in
+        _collecting_in = _thread.get_ident() if phase == "start" else 0
 
 
 def live(entry: Entry | None) -> ScopeHandle | Layer | None:

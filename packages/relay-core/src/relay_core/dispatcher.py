@@ -27,7 +27,7 @@ from collections.abc import Callable
 from typing import Final
 
 from relay_core import process_exit
-from relay_core.current import get_entry, set_entry
+from relay_core.current import get_entry, set_entry, watch_collector
 from relay_core.delivery import Delivery, Item
 from relay_core.errors import RunningLoopError
 from relay_core.event_queue import Barrier, EventQueue, QueueLimits, locked, release, running_loop
@@ -125,6 +125,7 @@ class Dispatcher:
         """See to it that plugins learn of the end of the process, and that a forked child begins anew."""
         self._plugins_due = True
         process_exit.watch(self)
+        watch_collector()
 
     # Counters ---------------------------------------------------------------------------------------------------------
 
@@ -146,7 +147,7 @@ class Dispatcher:
     @property
     def queued(self) -> int:
         """How many events wait."""
-        return len(self.queue.items)
+        return max(0, len(self.queue.items) - self.queue.barriers)
 
     @property
     def queued_bytes(self) -> int:
@@ -347,7 +348,7 @@ class Dispatcher:
 
     def _enqueue(self, barrier: Barrier) -> None:
         self._urgent = True
-        self.queue.items.append(barrier)
+        self.queue.put(barrier)
         if self._state is _RUNNING:
             release(self._wake)
         else:

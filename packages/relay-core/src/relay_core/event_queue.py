@@ -68,6 +68,8 @@ class EventQueue:
     def reset(self) -> None:
         """Begin as if nothing had been emitted."""
         self.items: deque[Item | Barrier] = deque()
+        self.barriers = 0
+        """How many of the items are barriers."""
         self.passing: deque[Barrier] = deque()
         """Barriers that have left the queue; they pass when the batch that is being delivered is done."""
         self.bytes = 0
@@ -102,6 +104,11 @@ class EventQueue:
         if len(items) > self._alert_events or self.bytes > self._alert_bytes:
             self._attend()
 
+    def put(self, barrier: Barrier) -> None:
+        """Put a barrier behind what waits now."""
+        self.barriers += 1
+        self.items.append(barrier)
+
     # The other end ----------------------------------------------------------------------------------------------------
 
     def take(self) -> tuple[list[Item], Barrier | None]:
@@ -116,6 +123,7 @@ class EventQueue:
             except IndexError:
                 break
             if isinstance(item, Barrier):
+                self.barriers -= 1
                 barrier = item
                 break
             batch.append(item)
@@ -150,6 +158,7 @@ class EventQueue:
             return False
         if isinstance(item, Barrier):
             # All before it has left the queue.
+            self.barriers -= 1
             self.passing.append(item)
         else:
             self.bytes -= item[_SIZE]

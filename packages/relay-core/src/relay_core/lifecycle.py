@@ -1,7 +1,7 @@
-"""How scopes of one runtime begin and end, and which one is current. The public functions are in `scopes`.
+"""How scopes of one runtime begin and end. The public functions are in `scopes`.
 
 Everything here may be called from any thread, task or context, and closes in any order. Nothing here waits, and there
-is no lock: what has to be one step is one line without a call, see `dispatcher`.
+is no lock: what has to be one step is one line without a call, see `event_queue`.
 """
 
 # The private state of handles is shared by handles, current, lifecycle and scopes; see handles.py.
@@ -10,7 +10,7 @@ is no lock: what has to be one step is one line without a call, see `dispatcher`
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, cast
 
 import orjson
 from uuid_utils import UUID, uuid7
@@ -24,18 +24,11 @@ from relay_core.checks import (
     checked_type,
     not_endable,
 )
-from relay_core.current import Layer, innermost_of, live
-from relay_core.delivery import Item, Locals
-from relay_core.errors import ScopeClosedError, ScopeError
-from relay_core.handles import (
-    LocalRegistrations,
-    Owner,
-    RemoteScope,
-    ScopeHandle,
-    is_ancestor,
-    nearest_open,
-)
+from relay_core.current import live
+from relay_core.delivery import Item
+from relay_core.handles import Owner, RemoteScope, ScopeHandle, nearest_open
 from relay_core.outcomes import OK_STATUS, status_metadata
+from relay_core.surroundings import Surroundings
 from relay_core.timestamps import from_datetime
 from relay_core.vocabulary import Attributes, Outcome, ScopeType, attribute_names
 
@@ -48,7 +41,7 @@ _KEPT_PROFILE: Final = ("model_name", "tool_call_id", "subtype")
 """What the end event's profile repeats from the start's: who was called. The rest is payload and is not kept."""
 
 
-class Lifecycle:
+class Lifecycle(Surroundings):
     """Begins and ends the scopes of one runtime."""
 
     def __init__(
@@ -67,18 +60,15 @@ class Lifecycle:
             first_use: Reads settings and discovers plugins; called once, before the first scope or mark.
             failed: Records what a framework's integration raises when it is asked for its current scope.
         """
+        super().__init__(failed)
         self._emit = emit
         self._encode = encode
         self._first_use = first_use
-        self._failed = failed
-        self._runtime = object()
         self._owner = Owner(self._runtime)
         self._inherited: tuple[Owner, ...] = ()
-        self._begun = self._ended = self._local_handles = 0
+        self._begun = self._ended = 0
         self.audience: Audience | None = None
         """Everyone who listens; None when nobody does, and then nothing is built."""
-        self.current_runs: tuple[tuple[str, Callable[[], ScopeHandle | None]], ...] = ()
-        """The integrations' own idea of the current scope, by plugin name."""
         self.uncaptured: frozenset[ScopeType] = frozenset()
         """Scope types whose payloads are not recorded."""
         self.sampling = 1.0
@@ -89,58 +79,6 @@ class Lifecycle:
         """The clock, in nanoseconds since the epoch; `relay_core.testing` sets another one."""
         self.new_uuid: Callable[[], UUID | str] = uuid7
         """Makes the ids of scopes and marks; `relay_core.testing` sets another one."""
-        self.root = ScopeHandle("root", ScopeType.Function, None, Owner(self._runtime), 0)
-        """The implicit root: passed as `handle=` it means top level. Never emitted."""
-
-    # What is current --------------------------------------------------------------------------------------------------
-
-    def current(self) -> ScopeHandle | None:
-        """Return the current open scope of this context, or None."""
-        return self.innermost(self.current_run() if self.current_runs else None)
-
-    def innermost(self, run: ScopeHandle | None) -> ScopeHandle | None:
-        """Return the scope that user code has open inside of an integration's `run`, else `run` itself.
-
-        For integrations, to find the parent of what starts in `run`. Without a run: the user's current scope. None
-        means top level.
-        """
-        entry = innermost_of(self._runtime)
-        if entry is None:
-            return run
-        # The user's scope is the inner one if it was opened in this run, or in one that this run contains.
-        if run is not None and entry._run is not run and not is_ancestor(run, entry._run):
-            return run
-        handle = entry.handle if isinstance(entry, Layer) else entry
-        return None if handle is self.root else handle
-
-    def current_run(self) -> ScopeHandle | None:
-        """Return the framework's own idea of the current scope, from the first integration that has one."""
-        for plugin, ask in self.current_runs:
-            try:
-                run = ask()
-            except Exception as error:  # an integration's trouble may not reach the application
-                self._failed(plugin, "relay_current_scope", error)
-                continue
-            if run is not None and not run._closed and run._owner.runtime is self._runtime:
-                return run
-        return None
-
-    def get_handle(self) -> ScopeHandle:
-        """Return the current open scope, or the implicit root when nothing is open."""
-        return self.current() or self.root
-
-    def checked(self, handle: ScopeHandle) -> ScopeHandle | None:
-        """Return an explicit `handle=` as parent: None for the implicit root.
-
-        Raises:
-            TypeError: `handle` is no ScopeHandle.
-            ScopeError: `handle` belongs to another runtime.
-        """
-        if not isinstance(handle, ScopeHandle):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"handle must be a ScopeHandle or None, not {type(handle).__name__}")
-        if handle._owner.runtime is not self._runtime:
-            raise ScopeError("belongs to another runtime", name=handle.name, uuid=handle.uuid)
-        return None if handle is self.root else handle
 
     # Begin ------------------------------------------------------------------------------------------------------------
 
@@ -342,55 +280,17 @@ class Lifecycle:
         handle._muted = self.sampling < 1.0 and not _is_sampled(root_uuid, self.sampling)
         return handle
 
-    @property
-    def has_local(self) -> bool:
-        """Whether anything is registered on an open scope."""
-        return self._local_handles > 0
 
-    def local(self, handle: ScopeHandle) -> LocalRegistrations:
-        """Return what is registered on `handle`, to add to it.
-
-        Raises:
-            ScopeClosedError: The scope has ended.
-            ScopeError: The implicit root, a scope of another process, or a handle of another runtime.
-            TypeError: No handle at all.
-        """
-        self.checked(handle)
-        if handle._owner is self.root._owner:
-            raise ScopeError("never closes: register for the whole runtime", name=handle.name, uuid=handle.uuid)
-        extras, fresh = handle.extras(), LocalRegistrations()
-        extras.local = local = extras.local or fresh
-        if local is fresh:
-            self._local_handles += 1
-        if handle._closed:  # looked at last: it may be closing in another thread
-            self._forget_local(handle)
-            raise ScopeClosedError(name=handle.name, uuid=handle.uuid)
-        return local
-
-    def local_chain(self, handle: ScopeHandle | None) -> list[LocalRegistrations]:
-        """Return what is registered on `handle` and its ancestors, from root to leaf."""
-        found: list[LocalRegistrations] = []
-        while handle is not None and self._local_handles:
-            extras = handle._extras
-            if extras is not None and extras.local is not None:
-                found.append(extras.local)
-            handle = handle._parent
-        found.reverse()
-        return found
-
-    def _locals_of(self, handle: ScopeHandle, wanted: bool) -> Locals | None:
-        """Return what is registered around `handle`; None where nobody gets the event, `wanted` or not by others."""
-        chain = self.local_chain(handle)
-        if not chain or not (wanted or any(local.subscribers for local in chain)):
-            return None
-        return tuple((local.chains.snapshot, local.subscribers) for local in chain)
-
-    def _forget_local(self, handle: ScopeHandle) -> None:
-        extras = handle._extras
-        if extras is not None:
-            local, extras.local = extras.local, None
-            if local is not None:
-                self._local_handles -= 1
+def laid_over(*layers: object) -> dict[str, Any]:
+    """Return metadata with the later layers over the earlier ones; never raises, whatever a caller has passed."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        try:
+            if layer is not None:
+                merged.update(cast("Mapping[str, Any]", layer) if isinstance(layer, Mapping) else {"value": layer})
+        except Exception:  # a mapping that misbehaves
+            merged["value"] = layer
+    return merged
 
 
 def _is_plain(started: bytes | dict[str, Any] | None) -> TypeGuard[bytes]:
@@ -398,17 +298,6 @@ def _is_plain(started: bytes | dict[str, Any] | None) -> TypeGuard[bytes]:
     return isinstance(started, bytes) and b'"otel.status' not in started and b'"relay.outcome' not in started
 
 
-def laid_over(*layers: object) -> dict[str, Any]:
-    """Return metadata with the later layers over the earlier ones; never raises, whatever a caller has passed."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        try:
-            merged.update(layer if isinstance(layer, Mapping) else {} if layer is None else {"value": layer})
-        except Exception:  # a mapping that misbehaves
-            merged["value"] = layer
-    return merged
-
-
 def _is_sampled(root_uuid: str, share: float) -> bool:
-    """Decide from the id alone, so that every process decides alike. The last 48 bits of a UUIDv7 are random."""
-    return int(root_uuid.replace("-", "")[-12:], 16) < share * (1 << 48)
+    """Decide from the id alone, so that every process decides alike. Only the last 32 bits are never a counter."""
+    return int(root_uuid[-8:], 16) < share * (1 << 32)

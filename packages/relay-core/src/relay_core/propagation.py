@@ -37,7 +37,9 @@ R = TypeVar("R")
 
 VERSION: Final = 1
 _SAMPLED: Final = "01"
-_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?"
+)
 
 _logger = logging.getLogger("relay_core")
 _warned: set[str] = set()
@@ -145,9 +147,10 @@ class Propagation:
         Raises:
             TypeError: `function` is not callable, or a generator function, which runs when it is iterated.
         """
-        if not callable(function) or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            kind = "a generator function" if callable(function) else type(function).__name__
-            raise TypeError(f"bind() takes a function or a coroutine function, not {kind}")
+        if not callable(function):
+            raise TypeError(f"bind() takes a function or a coroutine function, not {type(function).__name__}")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError("bind() takes a function or a coroutine function, not a generator function")
         handle = self._scopes.get_handle()
 
         async def run_async(*args: Any, **kwargs: Any) -> Any:
@@ -217,7 +220,7 @@ def _entry(carrier: Mapping[str, Any], name: str) -> str | None:
     """Return what stands under `name` in any case, as text: HTTP frameworks differ in both."""
     value = carrier.get(name)
     if value is None:
-        value = next((carrier[key] for key in carrier if isinstance(key, str) and key.lower() == name), None)
+        value = next((carrier[key] for key in carrier if str(key).lower() == name), None)
     return value.decode() if isinstance(value, bytes) else value
 
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from relay_core.callables import is_async
-from relay_core.current import get_entry, set_entry
+from relay_core.current import Entry, get_entry, set_entry
 from relay_core.handles import ScopeHandle
 from relay_core.timestamps import from_datetime
 from relay_core.vocabulary import ScopeType
@@ -116,12 +116,30 @@ class _SteppedBlock(ScopeBlock):
 
     __slots__ = ("_consumers", "_own")
 
+    _own: Entry | None
+
     def __enter__(self) -> ScopeHandle:
         """Start the scope; what is current stays as it is."""
         self._consumers = get_entry()
-        handle = super().__enter__()
+        self._own = handle = super().__enter__()
         self.step_out()
         return handle
+
+    def step(self, handle: ScopeHandle, advance: Callable[..., Any], *value: Any) -> Any:
+        """Advance the generator inside of its scope."""
+        self.step_in(handle)
+        try:
+            return advance(*value)
+        finally:
+            self.step_out()
+
+    async def async_step(self, handle: ScopeHandle, advance: Callable[..., Awaitable[Any]], *value: Any) -> Any:
+        """Advance the async generator inside of its scope."""
+        self.step_in(handle)
+        try:
+            return await advance(*value)
+        finally:
+            self.step_out()
 
     def step_in(self, handle: ScopeHandle) -> None:
         """Make current what was so at the end of the last step: the scope, or one that the generator has open."""
@@ -131,7 +149,9 @@ class _SteppedBlock(ScopeBlock):
 
     def step_out(self) -> None:
         """Give the consumer its own back."""
-        self._own = get_entry()
+        inside = get_entry()
+        if inside is not self._consumers:
+            self._own = inside
         set_entry(self._consumers)
         self._consumers = None
 
@@ -155,30 +175,24 @@ def _around_coroutine(block: ScopeBlock, function: Callable[..., Awaitable[Any]]
 def _around_generator(block: ScopeBlock, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         own = block.stepped()
-        sent: Any = None
-        thrown: BaseException | None = None
         with own as handle:
             generator = function(*args, **kwargs)
+            advance: Callable[..., Any] = generator.send
+            value: Any = None
             while True:
-                own.step_in(handle)
                 try:
-                    item = generator.send(sent) if thrown is None else generator.throw(thrown)
+                    item = own.step(handle, advance, value)
                 except StopIteration as stop:
                     return stop.value
                 finally:
-                    own.step_out()
-                    thrown = sent = None  # or an error would be kept alive by its own traceback
+                    value = None  # or an error that was thrown in would be kept alive by its own traceback
                 try:
-                    sent = yield item
+                    advance, value = generator.send, (yield item)
                 except GeneratorExit:
-                    own.step_in(handle)
-                    try:
-                        generator.close()
-                    finally:
-                        own.step_out()
+                    own.step(handle, generator.close)
                     raise
                 except BaseException as error:  # thrown in by the consumer: it is the generator's now
-                    thrown = error
+                    advance, value = generator.throw, error
 
     return call
 
@@ -186,29 +200,23 @@ def _around_generator(block: ScopeBlock, function: Callable[..., Generator[Any, 
 def _around_async_generator(block: ScopeBlock, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         own = block.stepped()
-        sent: Any = None
-        thrown: BaseException | None = None
         with own as handle:
             generator = function(*args, **kwargs)
+            advance: Callable[..., Awaitable[Any]] = generator.asend
+            value: Any = None
             while True:
-                own.step_in(handle)
                 try:
-                    item = await (generator.asend(sent) if thrown is None else generator.athrow(thrown))
+                    item = await own.async_step(handle, advance, value)
                 except StopAsyncIteration:
                     return
                 finally:
-                    own.step_out()
-                    thrown = sent = None  # or an error would be kept alive by its own traceback
+                    value = None  # or an error that was thrown in would be kept alive by its own traceback
                 try:
-                    sent = yield item
+                    advance, value = generator.asend, (yield item)
                 except GeneratorExit:
-                    own.step_in(handle)
-                    try:
-                        await generator.aclose()
-                    finally:
-                        own.step_out()
+                    await own.async_step(handle, generator.aclose)
                     raise
                 except BaseException as error:  # thrown in by the consumer: it is the generator's now
-                    thrown = error
+                    advance, value = generator.athrow, error
 
     return call

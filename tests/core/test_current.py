@@ -1,0 +1,92 @@
+"""The one context variable: the application's own are safe, whatever runs in the middle of ours."""
+
+import contextvars
+import gc
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.core.recorder import Recorder
+
+from relay_core import Relay
+from relay_core.current import get_entry, watch_collector
+
+THEIRS: contextvars.ContextVar[int] = contextvars.ContextVar("theirs", default=0)
+
+
+class Garbage:
+    """An object that only the garbage collector can free, and that does something when it goes."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self.function = function
+        self.me = self
+
+    def __del__(self) -> None:
+        self.function()
+
+
+@pytest.fixture
+def eager_collector() -> Iterator[None]:
+    """Run the garbage collector all the time."""
+    watch_collector()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(7, 3, 3)
+    yield
+    gc.set_threshold(*thresholds)
+
+
+@pytest.mark.usefixtures("eager_collector")
+def test_setting_inside_of_our_setting(relay: Relay) -> None:
+    """A finalizer that sets a variable while a scope becomes current does not lose the context's variables."""
+    THEIRS.set(1)
+    finalized: list[object] = []
+
+    def finalize() -> None:
+        THEIRS.set(len(finalized))
+        finalized.append([])
+
+    for number in range(3000):
+        Garbage(finalize)
+        shift = [[] for _ in range(number % 13)]  # so that the collector comes at every point of what follows
+        with relay.scopes.scope("work") as handle:
+            assert handle is contextvars.copy_context().run(relay.scopes.current)
+        assert THEIRS in contextvars.copy_context()
+        del shift
+    assert len(finalized) > 2000
+
+
+@pytest.mark.usefixtures("eager_collector")
+def test_our_setting_inside_of_others(relay: Relay, recorder: Recorder) -> None:
+    """A scope of a finalizer does not lose the variable that was being set when the collector ran."""
+    finalized: list[object] = []
+
+    def finalize() -> None:
+        with relay.scopes.scope("finalizer"):
+            relay.scopes.event("note")
+        finalized.append([])
+
+    for number in range(1, 3000):
+        Garbage(finalize)
+        THEIRS.set(number)
+        assert number == contextvars.copy_context()[THEIRS]
+
+    assert len(recorder.ends) == len(recorder.marks) == len(recorder.starts) >= len(finalized) > 2000
+    assert 0 == relay.statistics().open_scopes
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the collector does not run inside of a set")
+def test_scopes_of_a_finalizer_are_not_current(relay: Relay) -> None:
+    """On 3.11 a scope that is pushed inside of a collection is not current: what was so before still is."""
+    watch_collector()
+    current: list[object] = []
+
+    def finalize() -> None:
+        with relay.scopes.scope("finalizer"):
+            current.append(relay.scopes.current())
+
+    with relay.scopes.scope("outer") as outer:
+        Garbage(finalize)
+        gc.collect()
+        assert outer is get_entry()
+
+    assert [outer] == current
