@@ -83,7 +83,7 @@ else:
         """Make `entry` current, but for finalizers that the garbage collector runs."""
         if _collecting_in and _collecting_in == _thread.get_ident():
             return
-        held = contextvars.copy_context()  # noqa: F841 - shares what the variable is stored in
+        _held = contextvars.copy_context()  # shares what the variable is stored in
         _set(entry)
 
     def watch_collector() -> None:
