@@ -42,6 +42,8 @@ _DEPTHS = range(1, SAFE_DEPTH)
 _NARROW = 8
 _FIRST_SAMPLE = 512
 _SAMPLE = 16
+_BEYOND = 4
+"""So many times the items that fit are still counted: what is known to be too large is not walked in vain."""
 _MANY_TIMES = 16
 _LAST_OF_TWO = (False, True)
 _SHORT_INTERVAL = 0.001
@@ -91,7 +93,7 @@ def encode_plain(value: Any, most: int, wary: bool) -> bytes | None:
         The document, or None if the object has to be walked.
 
     Raises:
-        Oversize: It is longer than `most` by itself.
+        Oversize: It is longer than `most` by itself, or somewhere in it there are more than `most` items.
         ValueError: Something in it is no plain type.
         TypeError: It is plain, but not JSON: a key that is no str, an integer beyond 64 bits, a lone surrogate.
     """
@@ -124,17 +126,19 @@ def _is_modest(value: object, most: int) -> bool:
             return True
         length = len(level)
         if length > _NARROW:
+            if length > sample_at or length > most:
+                if not _is_promising(level, most):
+                    return False
+                if length > most:
+                    raise Oversize
+                sample_at = 4 * length
             last = level[-1]
             kind = kind_of(last)
             if kind is dict or kind is list or kind is tuple:
-                if len(last) * length > most:
+                if len(last) * length > _BEYOND * most:
                     return False
             elif not (kind is str or kind is int or last is None or kind is bool or kind is float):
                 return False
-            if length > sample_at:
-                if length > most or not _is_promising(level, most):
-                    return False
-                sample_at = 4 * length
         level = _referents(*level)
     return False
 
@@ -147,4 +151,4 @@ def _is_promising(level: list[Any], most: int) -> bool:
         return False
     below = sum(len(item) for item in sample if id(kind_of(item)) in _SIZED)
     text = sum(len(item) for item in sample if type(item) is str)
-    return below * each <= most and text * each <= _MANY_TIMES * most
+    return below * each <= _BEYOND * most and text * each <= _MANY_TIMES * most
