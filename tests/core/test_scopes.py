@@ -312,6 +312,16 @@ def test_severities(relay: Relay, recorder: Recorder, severity: LogSeverity) -> 
     assert [severity.wire] * 2 == [it.severity for it in recorder.marks]
 
 
+@pytest.mark.parametrize(
+    "category", [ScopeType.Tool, "tool", type("Word", (str,), {})("tool")], ids=lambda it: type(it).__name__
+)
+def test_category_of_a_mark(relay: Relay, recorder: Recorder, category: str) -> None:
+    """A mark's category is a word, given as a member or as text."""
+    relay.scopes.event("a", category=category)
+
+    assert ["tool"] == [it.category for it in recorder.marks]
+
+
 # --- Current ---------------------------------------------------------------------------------------------------------
 
 
@@ -372,6 +382,7 @@ MARK_REFUSALS: list[tuple[dict[str, Any], type[Exception], str]] = [
     *(it for it in SCOPE_REFUSALS if it[0].keys() & {"name", "handle", "timestamp"}),
     ({"severity": "loud"}, ValueError, "severity must be one of trace, debug, info, warn, error"),
     ({"severity": 3}, ValueError, "severity must be one of"),
+    ({"category": 3}, TypeError, "category must be a str, not int"),
     ({"data_schema": {"name": "x"}}, ValueError, "data_schema must be"),
     ({"data_schema": {"name": "x", "version": 1}}, ValueError, "data_schema must be"),
     ({"data_schema": {"name": "\ud800", "version": "1"}}, ValueError, "data_schema must be"),

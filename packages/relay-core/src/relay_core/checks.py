@@ -13,6 +13,7 @@ from relay_core.timestamps import from_datetime
 from relay_core.vocabulary import LogSeverity, ScopeType
 
 __all__ = [
+    "checked_category",
     "checked_end",
     "checked_name",
     "checked_profile",
@@ -57,6 +58,15 @@ def checked_profile(profile: object) -> Mapping[str, Any]:
     if isinstance(profile, Mapping):
         return cast("Mapping[str, Any]", profile)
     raise TypeError(f"category_profile must be a mapping, not {type(profile).__name__}")
+
+
+def checked_category(category: object) -> str:
+    """Return the category of a mark as a plain str, known or not; TypeError for anything else."""
+    if isinstance(category, ScopeType):
+        return category.wire
+    if isinstance(category, str):
+        return str.__str__(category)
+    raise TypeError(f"category must be a str, not {type(category).__name__}")
 
 
 def checked_severity(severity: str) -> str:
