@@ -134,18 +134,22 @@ def test_a_listener_that_comes_later(relay: Relay) -> None:
 
 def test_capture_off() -> None:
     """A category whose payloads are not captured has events without payloads, and says so when asked."""
-    with isolated_runtime(capture={"llm": False}) as relay:
+    with isolated_runtime(capture={"llm": False, "tool": False}) as relay:
         recorder = Recorder(relay)
         profile = {"model_name": "m", "annotated_request": {"x": 1}}
         call = relay.scopes.start("call", ScopeType.Llm, input="secret", metadata={"a": 1}, category_profile=profile)
         relay.scopes.end(call, output="secret", category_profile={"annotated_response": 1, "time_to_first_chunk": 2})
         relay.scopes.pop(relay.scopes.push("work", input=1), output=2)
 
+        tool = relay.scopes.start("tool", ScopeType.Tool, category_profile={"tool_call_id": "c"})
+        relay.scopes.end(tool, category_profile={"tool_result_annotation": "secret"})
+
         assert not relay.wants(ScopeType.Llm)
         assert relay.wants(ScopeType.Function)
         start, end = recorder.start("call"), recorder.end("call")
         assert (None, {"model_name": "m"}, {"a": 1}) == (start.data, start.category_profile, start.metadata)
         assert (None, {"model_name": "m", "time_to_first_chunk": 2}) == (end.data, end.category_profile)
+        assert {"tool_call_id": "c"} == recorder.end("tool").category_profile
         assert (1, 2) == (recorder.start("work").data, recorder.end("work").data)
 
 

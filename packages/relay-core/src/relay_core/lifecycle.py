@@ -38,6 +38,7 @@ _OK: Final = Outcome.OK
 _CUSTOM: Final = ScopeType.Custom
 _OK_METADATA: Final = b"{" + OK_STATUS + b"}"
 _KEPT_PROFILE: Final = ("model_name", "tool_call_id", "subtype")
+_PAYLOADS: Final = frozenset({"annotated_request", "annotated_response", "tool_result_annotation"})
 """What the end event's profile repeats from the start's: who was called. The rest is payload and is not kept."""
 
 
@@ -254,7 +255,7 @@ class Lifecycle(Surroundings):
         """Return `profile` without the payload, where payloads of that category are not recorded."""
         if handle._type not in self.uncaptured:
             return profile
-        return {key: value for key, value in profile.items() if not key.startswith("annotated_")}
+        return {key: value for key, value in profile.items() if key not in _PAYLOADS}
 
     def _object(self, value: object) -> bytes:
         """Encode what has to be a JSON object; anything else is recorded under ``value``."""
