@@ -64,7 +64,7 @@ class PayloadEncoder:
             if limits.max_depth >= SAFE_DEPTH:
                 document = encode_plain(value, limits.max_bytes, self._projections.wary)
             if document is not None and len(document) <= limits.max_bytes:
-                # orjson leaves a short document at the head of a kilobyte: what waits in the queue is to be its own size.
+                # orjson leaves a short document at the head of a kilobyte, for as long as it waits in the queue.
                 return document if len(document) > _SHORT else b"%b" % document
             large = document is not None
         except Oversize:

@@ -93,7 +93,7 @@ class CopyWalk:
 
     def _scan(self, into: Any, items: Iterable[tuple[Any, Any]]) -> None:
         """Replace the items of one container of ours that JSON does not know."""
-        known = self._projections.known
+        known, trusting = self._projections.known, self._trusting
         for key, item in items:
             kind = kind_of(item)
             if kind is str:
@@ -105,6 +105,9 @@ class CopyWalk:
                     mode, convert = known.get(id(kind)) or self._projections.learn(kind)
                     if mode == LEAF:
                         into[key] = convert(item)
+                    elif mode == PROJECTED and trusting:
+                        into[key] = convert(item)
+                        self.trusted = True
                     else:
                         self._other(into, key, item, mode, convert)
                 except Oversize:
@@ -116,9 +119,6 @@ class CopyWalk:
     def _other(self, into: Any, key: Any, item: Any, mode: int, convert: Callable[[Any], object]) -> None:
         if mode == CONTAINER:
             self._open(into, key, item, convert(item))
-        elif mode == PROJECTED and self._trusting:
-            into[key] = convert(item)
-            self.trusted = True
         elif mode in _STAND_INS:
             self._stand_in(into, key, item, convert)
         elif mode == BYTES:
