@@ -102,6 +102,10 @@ class ChainSet:
         self._on_change()
         return len(rest) < len(chain)
 
+    def after_fork(self) -> None:
+        """Make the set usable in a forked child, whose parent may have held the lock in another thread."""
+        self._lock = threading.Lock()
+
     def _replace(self, kind: Kind, chain: tuple[Entry, ...]) -> None:
         others = {other: entries for other, entries in self.snapshot.items() if other is not kind}
         changed = {**others, kind: chain} if chain else others

@@ -85,7 +85,9 @@ class Relay:
         """Reads settings and discovers plugins, once."""
         self.dispatcher.forked += [
             self.scopes.after_fork,
+            self.chains.after_fork,
             self.registry.after_fork,
+            self.subscribers.after_fork,
             self.startup.after_fork,
             self.trajectories.after_fork,
         ]
@@ -132,12 +134,14 @@ class Relay:
             DiscoveryError: Strict mode, and a plugin cannot be used.
         """
         if not self.scopes.ready:
+            self.dispatcher.arm()  # first: the process may be forked meanwhile
             self.startup.ensure()
             self.scopes.ready = self.startup.ready
 
     def apply(self, settings: Settings) -> None:
         """Take over `settings`; called at first use and by `install()`, before any event."""
         self.settings = settings
+        self.dispatcher.arm()
         if settings.log_level is not None:
             _logger.setLevel(settings.log_level)
         queue, payload = settings.queue, settings.payload

@@ -143,6 +143,10 @@ class Subscriptions:
             local.subscribers = rest
         return found
 
+    def after_fork(self) -> None:
+        """Make registering possible in a forked child, whose parent may have held the lock in another thread."""
+        self._lock = threading.Lock()
+
 
 def _check(name: object, callback: object) -> None:
     if not isinstance(name, str):
