@@ -35,8 +35,10 @@ class Environment(dict):
 # What we depend on may do as it likes at its own import.
 import orjson, pluggy, pydantic, uuid_utils, asyncio, concurrent.futures.thread, logging
 import importlib.metadata, inspect, os, threading, _thread, gc, atexit
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
-before = set(sys.modules)
+class Model(pydantic.BaseModel):
+    x: int = 1
+
+before, known = set(sys.modules), {"pydantic", *sys.stdlib_module_names}
 os.environ = Environment(os.environ)
 entry_points = []
 importlib.metadata.entry_points = lambda **kwargs: entry_points.append(kwargs) or ()
@@ -63,7 +65,7 @@ print(json.dumps({
     "forks": len(forks),
     "collections": len(gc.callbacks) - collections,
     "threads": [it.name for it in threading.enumerate()],
-    "modules": sorted({it.partition(".")[0] for it in set(sys.modules) - before} - set(sys.stdlib_module_names)),
+    "modules": sorted({it.partition(".")[0] for it in set(sys.modules) - before} - known),
     "handlers": len(logging.getLogger("relay_core").handlers),
 }))
 """

@@ -262,7 +262,9 @@ def test_fork_under_load() -> None:
         import random, warnings
         warnings.simplefilter("ignore")
         lines = []
-        subscribers.register("see", lambda event: lines.append(f"{os.getpid()} {event.name} {event.uuid} {event.parent_uuid}"))
+        def keep(event):
+            lines.append(f"{os.getpid()} {event.name} {event.uuid} {event.parent_uuid}")
+        subscribers.register("keep", keep)
         stop = threading.Event()
         def emit():
             while not stop.is_set():
@@ -271,7 +273,6 @@ def test_fork_under_load() -> None:
         threads = [threading.Thread(target=emit) for _ in range(3)]
         for thread in threads:
             thread.start()
-        children = []
         for number in range(10):
             with scope.scope("inherited"):
                 child = os.fork()
@@ -290,8 +291,6 @@ def test_fork_under_load() -> None:
                 assert subscribers.flush()
                 say(f"silent {statistics().emitted}")
                 os._exit(0)
-            children.append(child)
-        for child in children:
             assert os.waitpid(child, 0)[1] == 0
         stop.set()
         for thread in threads:
