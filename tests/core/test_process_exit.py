@@ -268,8 +268,10 @@ def test_fork_under_load() -> None:
         stop = threading.Event()
         def emit():
             while not stop.is_set():
-                with scope.scope("load"):
-                    pass
+                for _ in range(20):
+                    with scope.scope("load"):
+                        pass
+                stop.wait(0.0001)
         threads = [threading.Thread(target=emit) for _ in range(3)]
         for thread in threads:
             thread.start()
