@@ -6,10 +6,10 @@ import threading
 from typing import Any
 
 import pytest
+from tests.core.gate import Gate
 from tests.core.recorder import Recorder
 
 from relay_core import MarkEvent, RegistrationError, Relay, ScopeEvent, hookimpl
-from relay_core.errors import RunningLoopError
 
 # --- Order -----------------------------------------------------------------------------------------------------------
 
@@ -103,25 +103,6 @@ def test_local_subscribers_alone(relay: Relay) -> None:
 
 
 # --- The audience is a snapshot --------------------------------------------------------------------------------------
-
-
-class Gate:
-    """A subscriber that holds the delivery thread at the first event until it is opened."""
-
-    def __init__(self, relay: Relay) -> None:
-        self.reached = threading.Event()
-        self._open = threading.Event()
-        relay.subscribers.register("gate", self)
-        relay.scopes.event("at the gate")
-        assert self.reached.wait(10)
-
-    def __call__(self, event: ScopeEvent | MarkEvent) -> None:
-        self.reached.set()
-        self._open.wait(10)
-
-    def open(self) -> None:
-        """Let everything pass."""
-        self._open.set()
 
 
 def test_the_audience_of_an_event(relay: Relay) -> None:
@@ -342,23 +323,6 @@ def test_a_sink_that_raises(relay: Relay, recorder: Recorder) -> None:
     assert relay.statistics().failed["bad"] >= 1
 
 
-def test_a_plugin_that_cannot_flush(relay: Relay) -> None:
-    """A flush says when a plugin could not write out what it holds; everything was delivered all the same."""
-
-    class Sink:
-        @hookimpl
-        def relay_flush(self, timeout: float) -> None:
-            raise OSError("disk full")
-
-    relay.registry.register(Sink(), "sink")
-    recorder: list[object] = []
-    relay.subscribers.register("recorder", recorder.append)
-    relay.scopes.event("note")
-
-    assert not relay.subscribers.flush()
-    assert 1 == len(recorder)
-
-
 # --- Registering -----------------------------------------------------------------------------------------------------
 
 
@@ -402,84 +366,3 @@ def test_wrong_registrations(relay: Relay, name: Any, callback: Any, says: str) 
         relay.subscribers.register(name, callback)
     with pytest.raises(TypeError, match=says):
         relay.subscribers.register_local(handle, name, callback)
-
-
-# --- Flushing --------------------------------------------------------------------------------------------------------
-
-
-def test_flush_with_nothing_to_do(relay: Relay) -> None:
-    """Where nothing was ever emitted a flush is over at once."""
-    assert relay.subscribers.flush(0.0)
-    relay.subscribers.register("a", print)
-    assert relay.subscribers.flush(0.0)
-
-
-@pytest.mark.anyio
-async def test_flush_in_a_loop(relay: Relay, recorder: Recorder) -> None:
-    """A flush refuses to block an event loop and names the one that does not."""
-    relay.scopes.event("note")
-    with pytest.raises(RunningLoopError, match=r"await subscribers\.flush_async\(\)"):
-        relay.subscribers.flush()
-
-    assert await relay.subscribers.flush_async()
-    assert 1 == relay.statistics().delivered
-
-
-@pytest.mark.anyio
-async def test_flush_async_does_not_block(relay: Relay) -> None:
-    """While an asynchronous flush waits the loop goes on; it says when it was not over in time; it can be cancelled."""
-    gate = Gate(relay)
-    assert not await relay.subscribers.flush_async(0.01)
-
-    task = asyncio.create_task(relay.subscribers.flush_async())
-    await asyncio.sleep(0.01)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-    task = asyncio.create_task(relay.subscribers.flush_async())
-    await asyncio.sleep(0.01)
-    assert not task.done()
-    gate.open()
-    assert await task
-
-
-def test_flush_async_whose_loop_is_gone(relay: Relay) -> None:
-    """A flush that nobody waits for any more disturbs nobody."""
-    gate = Gate(relay)
-    with pytest.raises(TimeoutError):
-        asyncio.run(asyncio.wait_for(relay.subscribers.flush_async(), 0.01))
-    gate.open()
-
-    assert relay.subscribers.flush()
-
-
-def test_flush_out_of_a_subscriber(relay: Relay) -> None:
-    """A subscriber that runs a loop of its own to flush gets an answer at once."""
-    answers: list[bool] = []
-    relay.subscribers.register("see", lambda event: answers.append(asyncio.run(relay.subscribers.flush_async())))
-    relay.scopes.event("note")
-    assert relay.subscribers.flush()
-
-    assert [False] == answers
-
-
-def test_many_flushes_at_once(relay: Relay, recorder: Recorder) -> None:
-    """Several threads may flush at once, each for what it emitted before."""
-    problems: list[str] = []
-
-    def work(name: str) -> None:
-        for number in range(30):
-            relay.scopes.event(f"{name} {number}")
-            if not relay.subscribers.flush():
-                problems.append("not finished")
-            if f"{name} {number}" not in recorder.seen:
-                problems.append(f"{name} {number}")
-
-    threads = [threading.Thread(target=work, args=(f"{it}",)) for it in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert [] == problems

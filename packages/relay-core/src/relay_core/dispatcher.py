@@ -17,7 +17,6 @@ needed to emit.
 """
 
 import _thread
-import contextlib
 import enum
 import logging
 import sys
@@ -27,10 +26,10 @@ from collections.abc import Callable
 from typing import Final
 
 from relay_core import process_exit
+from relay_core.barriers import Barriers
 from relay_core.current import get_entry, set_entry, watch_collector
 from relay_core.delivery import Delivery, Item
-from relay_core.errors import RunningLoopError
-from relay_core.event_queue import Barrier, EventQueue, QueueLimits, locked, release, running_loop
+from relay_core.event_queue import Barrier, EventQueue, QueueLimits, locked, release
 from relay_core.isolation import Isolation
 
 __all__ = ["Dispatcher", "QueueLimits"]
@@ -69,7 +68,7 @@ _ABANDONED: Final = _State.ABANDONED
 
 
 class Dispatcher:
-    """The thread behind the queue, its barriers and its end."""
+    """The thread behind the queue, and its end."""
 
     def __init__(
         self,
@@ -94,6 +93,8 @@ class Dispatcher:
         """What waits."""
         self.emit: Callable[[Item], None] = self.queue.emit
         """Queues one event; see `EventQueue.emit`."""
+        self.barriers = Barriers(put=self._put, is_idle=self._is_idle, can_wait=self._can_wait)
+        """Wait until everything emitted before is delivered."""
         self.exit_timeout = 5.0
         """Seconds that the drain at exit may take."""
         self.forked: list[Callable[[], None]] = []
@@ -282,81 +283,19 @@ class Dispatcher:
 
     # Barriers ---------------------------------------------------------------------------------------------------------
 
-    def flush(self, timeout: float) -> bool:
-        """Wait until everything emitted before this call is delivered and flushed.
-
-        Args:
-            timeout: Seconds to wait at the most.
-
-        Returns:
-            Whether it finished in time. False at once when called on the delivery thread.
-
-        Raises:
-            RunningLoopError: An event loop runs in this thread; await `flush_async` there.
-        """
-        if _thread.get_ident() == self._thread:
-            return False
-        if running_loop() is not None:
-            raise RunningLoopError("subscribers.flush()", instead="subscribers.flush_async()")
-        return self._wait(timeout) or False
-
-    async def flush_async(self, timeout: float) -> bool:
-        """Do as `flush`, without blocking the loop and without its default executor. Cancellable."""
-        import asyncio  # whoever awaits this has it; `import relay_core` does not pay for it
-
-        if self._is_idle() or not self._can_wait():
-            return self._is_idle()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[bool] = loop.create_future()
-
-        def resolve(flushed: bool) -> None:
-            if not future.done():
-                future.set_result(flushed)
-
-        def done(flushed: bool) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(resolve, flushed)
-
-        self._enqueue(Barrier(timeout, done))
-        try:
-            return await asyncio.wait_for(future, timeout)
-        except TimeoutError:
-            return False
-
-    def drain(self, timeout: float = 5.0) -> None:
-        """Wait, bounded, until what was emitted before is delivered; not on the delivery thread, not in a loop's."""
-        if running_loop() is None:
-            self._wait(timeout)
-
-    def _wait(self, timeout: float) -> bool | None:
-        """Say whether everything was flushed once all before is delivered; None where it is not in time."""
-        if self._is_idle():
-            return True
-        if not self._can_wait():
-            return None
-        passed = locked()
-        result: list[bool] = []
-
-        def done(flushed: bool) -> None:
-            result.append(flushed)
-            passed.release()
-
-        self._enqueue(Barrier(timeout, done))
-        return result[0] if passed.acquire(timeout=max(0.0, min(timeout, _thread.TIMEOUT_MAX))) else None
-
-    def _is_idle(self) -> bool:
-        return self._state is _IDLE and not self.queue.items
-
-    def _can_wait(self) -> bool:
-        return self._state is not _ABANDONED and _thread.get_ident() != self._thread
-
-    def _enqueue(self, barrier: Barrier) -> None:
+    def _put(self, barrier: Barrier) -> None:
         self._urgent = True
         self.queue.put(barrier)
         if self._state is _RUNNING:
             release(self._wake)
         else:
             self._deliver_somehow()
+
+    def _is_idle(self) -> bool:
+        return self._state is _IDLE and not self.queue.items
+
+    def _can_wait(self) -> bool:
+        return self._state is not _ABANDONED and _thread.get_ident() != self._thread
 
     # The end ----------------------------------------------------------------------------------------------------------
 
@@ -375,7 +314,7 @@ class Dispatcher:
             self._leave(_EXITING)
             return False
         if self._state is _RUNNING:
-            self._wait(deadline - time.monotonic())
+            self.barriers.wait(deadline - time.monotonic())
             self._leave(_EXITING)
             if not self._stopped.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 self._leave(_ABANDONED)

@@ -72,7 +72,7 @@ class Relay:
         )
         """Starts and ends scopes, emits marks."""
         self.registry = PluginRegistry(
-            on_change=self._refresh, on_error=self.failures.record, drain=self.dispatcher.drain
+            on_change=self._refresh, on_error=self.failures.record, drain=self.dispatcher.barriers.drain
         )
         """The plugins."""
         self.subscribers = Subscriptions(self)

@@ -90,7 +90,7 @@ class Subscriptions:
         Raises:
             RunningLoopError: An event loop runs in this thread; await `flush_async` there.
         """
-        return self._relay.dispatcher.flush(timeout)
+        return self._relay.dispatcher.barriers.flush(timeout)
 
     async def flush_async(self, timeout: float = 30.0) -> bool:
         """Wait as `flush` does, without blocking the event loop.
@@ -101,7 +101,7 @@ class Subscriptions:
         Returns:
             Whether it finished in time.
         """
-        return await self._relay.dispatcher.flush_async(timeout)
+        return await self._relay.dispatcher.barriers.flush_async(timeout)
 
     # Scope-local ------------------------------------------------------------------------------------------------------
 
