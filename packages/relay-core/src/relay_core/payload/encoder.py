@@ -35,13 +35,23 @@ class PayloadEncoder:
         resolve: Callable[[type], Callable[[Any], object] | None] = _no_projection,
     ) -> None:
         self.limits = limits
-        """The limits in force; may be replaced."""
         self.truncated = 0
         """Payloads that were cut."""
         self.failed = 0
         """Encoders and properties that raised, each recorded as `{"$error": ...}`."""
         self._resolve = resolve
         self._projections = Projections(resolve, wary=switches_often())
+
+    @property
+    def limits(self) -> PayloadLimits:
+        """The limits in force; may be replaced."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: PayloadLimits) -> None:
+        self._limits = limits
+        self._most = limits.max_bytes
+        self._is_deep = limits.max_depth >= SAFE_DEPTH  # the native pass does not count levels
 
     def reset_cache(self) -> None:
         """Forget what was found out about types: the plugins have changed."""
@@ -58,32 +68,33 @@ class PayloadEncoder:
         """
         if value is None:
             return b"null"
-        limits = self.limits
+        large = False
         try:
-            document = None
-            if limits.max_depth >= SAFE_DEPTH:
-                document = encode_plain(value, limits.max_bytes, self._projections.wary)
-            if document is not None and len(document) <= limits.max_bytes:
-                # orjson leaves a short document at the head of a kilobyte, for as long as it waits in the queue.
-                return document if len(document) > _SHORT else b"%b" % document
-            large = document is not None
+            document = encode_plain(value, self._most, self._projections.wary) if self._is_deep else None
+            if document is not None:
+                size = len(document)
+                if size <= self._most:
+                    # orjson leaves a short document at the head of a kilobyte, for as long as it waits in the queue.
+                    return document if size > _SHORT else b"%b" % document
+                large = True
         except Oversize:
             large = True
         except Exception:  # not plain, or not JSON
             large = False
         try:
+            limits = self._limits
             document = None if large else self._whole(value, limits)
             if document is None or len(document) > limits.max_bytes:
                 document = self._cut(value, limits)
         except Exception:  # no memory, or no stack
             self.failed += 1
             document = _LAST_RESORT
-        return document if len(document) <= limits.max_bytes else b"null"
+        return document if len(document) <= self._most else b"null"
 
     def _whole(self, value: object, limits: PayloadLimits) -> bytes | None:
         """Return the document of everything, by walking, of any size; None where it is known to be too large."""
         try:
-            document = self._walked(value, limits, trusting=True) if limits.max_depth >= SAFE_DEPTH else None
+            document = self._walked(value, limits, trusting=True) if self._is_deep else None
             return self._walked(value, limits, trusting=False) if document is None else document
         except Oversize:
             return None

@@ -38,7 +38,7 @@ SAFE_DEPTH: Final = 64
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _PLAIN = frozenset(map(id, (*_SCALARS, list, dict, tuple)))
 _SIZED = frozenset(map(id, (list, dict, tuple)))
-_DEPTHS = range(1, SAFE_DEPTH)
+_DEPTHS = range(SAFE_DEPTH - 3)
 _NARROW = 8
 _FIRST_SAMPLE = 512
 _SAMPLE = 16
@@ -104,7 +104,15 @@ def encode_plain(value: Any, most: int, wary: bool) -> bytes | None:
         raise Oversize
     if kind is str:
         return _dumps(value, None, _OPTIONS)
-    if not (_HAS_GIL and _is_modest(value, most)):
+    if not _HAS_GIL:
+        return None
+    # Small payloads are seen to their end here: `_is_modest` would cost as much again as the pass.
+    level = _referents(value)
+    if level and len(level) <= _NARROW:
+        level = _referents(*level)
+        if level and len(level) <= _NARROW:
+            level = _referents(*level)
+    if level and not _is_modest(level, most):
         return None
     if not wary and _references(_Fragment) == _FRAGMENTS:
         return _dumps(value, None, _OPTIONS)
@@ -114,16 +122,18 @@ def encode_plain(value: Any, most: int, wary: bool) -> bytes | None:
     return cast("bytes", next(last))
 
 
-def _is_modest(value: object, most: int) -> bool:
+def _is_modest(level: list[Any], most: int) -> bool:
     """Whether a graph ends within `SAFE_DEPTH` levels and `most` items, and so holds no object of a class.
 
     An object leads to its class and by that to half the interpreter. Looking at the last item of each level, where
     classes come, and at a sample of large levels ends that early.
+
+    Args:
+        level: What the graph holds at one of its first levels, not empty.
+        most: See `encode_plain`.
     """
-    level, sample_at = _referents(value), _FIRST_SAMPLE
+    sample_at = _FIRST_SAMPLE
     for _ in _DEPTHS:
-        if not level:
-            return True
         length = len(level)
         if length > _NARROW:
             if length > sample_at or length > most:
@@ -140,6 +150,8 @@ def _is_modest(value: object, most: int) -> bool:
             elif not (kind is str or kind is int or last is None or kind is bool or kind is float):
                 return False
         level = _referents(*level)
+        if not level:
+            return True
     return False
 
 
