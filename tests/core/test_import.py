@@ -4,9 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
+import relay_core
 
 SCRIPT = """
 import sys
@@ -100,3 +104,16 @@ def test_importing(module: str) -> None:
     }
 
     assert nothing == imported(module)
+
+
+def test_control_is_made_once() -> None:
+    """Threads that ask a runtime for its control side at the same time get the same one."""
+    for _ in range(20):
+        relay, gate = relay_core.Relay(), threading.Barrier(4)
+
+        def ask(relay: relay_core.Relay = relay, gate: threading.Barrier = gate) -> object:
+            gate.wait(10)
+            return relay.control
+
+        with ThreadPoolExecutor(4) as pool:
+            assert 1 == len({id(answer.result()) for answer in [pool.submit(ask) for _ in range(4)]})

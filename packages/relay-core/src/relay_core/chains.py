@@ -8,10 +8,9 @@ import enum
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from relay_core.callables import is_async
 from relay_core.errors import RegistrationError
@@ -39,8 +38,7 @@ class Kind(enum.Enum):
     LLM_STREAM_EXECUTION = "LLM stream execution intercept"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One registration."""
 
     name: str

@@ -3,11 +3,10 @@
 import logging
 from collections.abc import Callable
 from functools import cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from relay_core.audience import Audience
 from relay_core.chains import ChainSet
-from relay_core.control import Control, EventMetadata, Guardrails, Intercepts, LlmCalls, ToolCalls
 from relay_core.counters import Statistics
 from relay_core.delivery import Delivery, Item
 from relay_core.dispatcher import Dispatcher, QueueLimits
@@ -24,6 +23,9 @@ from relay_core.subscriptions import Subscriptions
 from relay_core.trajectory_collector import TrajectoryCollector
 from relay_core.transform import Transform
 from relay_core.vocabulary import ScopeType
+
+if TYPE_CHECKING:
+    from relay_core.control import Control, EventMetadata, Guardrails, Intercepts, LlmCalls, ToolCalls
 
 __all__ = ["Relay", "default", "statistics"]
 
@@ -77,10 +79,7 @@ class Relay:
         """The plugins."""
         self.subscribers = Subscriptions(self)
         """Registers subscribers and waits for delivery."""
-        self.control = Control(
-            self.scopes, self.chains, first_use=self.ensure_ready, wants=self.wants, suppress=self.suppress
-        )
-        """Managed calls: guardrails, intercepts, and the registries of sanitizers and injectors."""
+        self._control: list[Control] = []
         self.startup = Startup(self, self.registry, apply=self.apply)
         """Reads settings and discovers plugins, once."""
         self.dispatcher.forked += [
@@ -98,27 +97,39 @@ class Relay:
         return self.scopes.root
 
     @property
-    def tools(self) -> ToolCalls:
+    def control(self) -> "Control":
+        """Managed calls, guardrails, intercepts, the registries of sanitizers and injectors; made when asked for."""
+        if not self._control:
+            from relay_core.control import Control  # a third of the import, which observing can do without
+
+            made = Control(
+                self.scopes, self.chains, first_use=self.ensure_ready, wants=self.wants, suppress=self.suppress
+            )
+            self._control.append(made)  # of two threads, the first one's is for both
+        return self._control[0]
+
+    @property
+    def tools(self) -> "ToolCalls":
         """Managed tool calls."""
         return self.control.tools
 
     @property
-    def llm(self) -> LlmCalls:
+    def llm(self) -> "LlmCalls":
         """Managed LLM calls."""
         return self.control.llm
 
     @property
-    def guardrails(self) -> Guardrails:
+    def guardrails(self) -> "Guardrails":
         """Registers guardrails and sanitizers."""
         return self.control.guardrails
 
     @property
-    def intercepts(self) -> Intercepts:
+    def intercepts(self) -> "Intercepts":
         """Registers intercepts."""
         return self.control.intercepts
 
     @property
-    def event_metadata(self) -> EventMetadata:
+    def event_metadata(self) -> "EventMetadata":
         """Registers metadata injectors."""
         return self.control.event_metadata
 

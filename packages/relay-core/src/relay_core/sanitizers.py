@@ -11,7 +11,6 @@ from relay_core.callables import discard, is_awaitable
 from relay_core.chains import Entry, Kind, Snapshot, merged
 from relay_core.events import Event, ScopeEvent
 from relay_core.json_values import is_array, is_mapping, is_object
-from relay_core.llm_sanitizers import sanitized_request, sanitized_response
 
 __all__ = ["EventSanitizeFields", "Failed", "apply"]
 
@@ -109,10 +108,14 @@ def _tool(event: ScopeEvent, function: Callable[..., Any]) -> ScopeEvent:
 
 
 def _llm_request(event: ScopeEvent, function: Callable[..., Any]) -> ScopeEvent:
+    from relay_core.llm_sanitizers import sanitized_request  # imported already by what registers LLM sanitizers
+
     return sanitized_request(event, lambda request, context: _plain_result(function(request, context)))
 
 
 def _llm_response(event: ScopeEvent, function: Callable[..., Any]) -> ScopeEvent:
+    from relay_core.llm_sanitizers import sanitized_response
+
     return sanitized_response(event, lambda response, context: _plain_result(function(response, context)))
 
 

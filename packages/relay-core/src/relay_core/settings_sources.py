@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args, get_origin
+from typing import Any, NamedTuple, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -28,8 +27,7 @@ _PLUGIN_KEY_DEPTH = 2
 _Path = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSettings:
+class LoadedSettings(NamedTuple):
     """What the sources hold together."""
 
     settings: Settings

@@ -1,6 +1,5 @@
 """What the texts of reports, errors and log lines share: the nearest known name, and an exception in one line."""
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = ["error_text", "hint", "nearest"]
@@ -8,6 +7,8 @@ __all__ = ["error_text", "hint", "nearest"]
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` was probably meant to be, or None if none is near."""
+    import difflib  # only wrong names need it
+
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
 
 

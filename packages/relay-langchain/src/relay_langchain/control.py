@@ -6,17 +6,15 @@ Used by `middleware` for agents, by `managed_calls` for single models and tools,
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from langchain_core.messages import ToolMessage
 
+from relay_core.control import ToolExecutionResult  # loads what an agent's first call needs
 from relay_core.errors import GuardrailRejected
 from relay_core.runtime import Relay, default
 from relay_langchain.chat_request import CODEC, ChatRequest
 from relay_langchain.observation import Observation
-
-if TYPE_CHECKING:
-    from relay_core.control import ToolExecutionResult
 
 __all__ = ["OnRefusal", "ToolControl", "control_model", "control_model_async", "refusal_message"]
 

@@ -1,7 +1,7 @@
 """What the control side needs of its runtime, in one value."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from relay_core.control.middleware import Middleware
 from relay_core.scopes import Scopes
@@ -10,8 +10,7 @@ from relay_core.vocabulary import ScopeType
 __all__ = ["Host"]
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """The runtime as managed calls see it."""
 
     scopes: Scopes

@@ -1,12 +1,11 @@
 """How large one payload may get. Numbers only; `truncation` is what holds to them."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Oversize", "PayloadLimits"]
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadLimits:
+class PayloadLimits(NamedTuple):
     """The limits of one recorded payload; what lies beyond is cut, visibly. Immutable."""
 
     max_bytes: int = 1 << 20
