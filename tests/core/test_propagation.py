@@ -201,51 +201,7 @@ def test_executor_after_its_end() -> None:
         pool.submit(print)
 
 
-# --- PropagationContext ----------------------------------------------------------------------------------------------
-
-
-def test_context_and_json() -> None:
-    """A context is a value that goes through JSON unchanged."""
-    context = PropagationContext(PARENT, ROOT)
-
-    assert {"version": 1, "parent_uuid": PARENT, "root_uuid": ROOT} == json.loads(context.to_json())
-    assert (
-        context
-        == PropagationContext.from_json(context.to_json())
-        == PropagationContext.from_json(context.to_json().encode())
-    )
-    assert PropagationContext(PARENT) == PropagationContext.from_json(json.dumps({"parent_uuid": PARENT}))
-    assert PARENT == PropagationContext(PARENT.upper().replace("-", "")).parent_uuid
-    with pytest.raises(AttributeError):
-        context.parent_uuid = ROOT  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("make", "says"),
-    [
-        (lambda: PropagationContext("x"), "parent_uuid must be a UUID string, not 'x'"),
-        (lambda: PropagationContext(7), "parent_uuid must be a UUID string, not 7"),  # type: ignore[arg-type]
-        (lambda: PropagationContext(PARENT, "x"), "root_uuid must be a UUID string, not 'x'"),
-        (lambda: PropagationContext(PARENT, version=2), "unsupported propagation context version 2; expected 1"),
-        (lambda: PropagationContext.from_json("{"), "is not JSON"),
-        (lambda: PropagationContext.from_json("[]"), "must be a JSON object"),
-        (lambda: PropagationContext.from_json("{}"), "parent_uuid must be a UUID string"),
-        (
-            lambda: PropagationContext.from_json(json.dumps({"version": 3, "parent": 1})),
-            "unsupported propagation context version 3; expected 1",
-        ),
-    ],
-)
-def test_wrong_contexts(make: Callable[[], object], says: str) -> None:
-    """A bad uuid, another version and bad JSON are refused with a reason."""
-    with pytest.raises(ValueError, match=says):
-        make()
-
-
-def test_traceparent() -> None:
-    """A context's traceparent has the root as trace and the last half of the parent as span."""
-    assert f"00-{ROOT.replace('-', '')}-8000000000000001-01" == PropagationContext(PARENT, ROOT).to_traceparent()
-    assert f"00-{PARENT.replace('-', '')}-8000000000000001-01" == PropagationContext(PARENT).to_traceparent()
+# --- Capture -------------------------------------------------------------------------------------------------------
 
 
 def test_capture(relay: Relay, propagate: Propagation) -> None:
@@ -255,8 +211,36 @@ def test_capture(relay: Relay, propagate: Propagation) -> None:
     with relay.scopes.scope("root") as root, relay.scopes.scope("inner") as inner:
         context = propagate.capture_propagation_context()
 
-        assert PropagationContext(inner.uuid, root.uuid) == context
-        assert context.to_traceparent() == propagate.capture_traceparent()
+        traceparent = PropagationContext(inner.uuid, root.uuid).to_traceparent()
+        assert PropagationContext(inner.uuid, root.uuid, traceparent=traceparent) == context
+        assert traceparent == context.to_traceparent() == propagate.capture_traceparent()
+
+
+def test_capture_with_another_root(relay: Relay, propagate: Propagation) -> None:
+    """The application may choose the root that groups remote work, or none; outside of any scope there is nothing."""
+    assert propagate.capture_propagation_context_with_root(ROOT) is None
+    assert propagate.capture_rootless_propagation_context() is None
+    with relay.scopes.scope("work") as work:
+        assert PropagationContext(work.uuid, ROOT) == propagate.capture_propagation_context_with_root(ROOT)
+        assert PropagationContext(work.uuid) == propagate.capture_rootless_propagation_context()
+        with pytest.raises(ValueError, match="root_uuid must be a UUID string"):
+            propagate.capture_propagation_context_with_root("session 7")
+
+
+def test_foreign_trace_goes_on(relay: Relay, propagate: Propagation) -> None:
+    """A W3C trace that a context came with is that of the scopes under it, with its flags and its vendors' state."""
+    trace, state = TRACE[:-2] + "00", "vendor=1"
+    remote = propagate.remote(PropagationContext(PARENT, ROOT, traceparent=trace, tracestate=state))
+
+    with propagate.attach(remote):
+        assert trace == propagate.capture_traceparent()
+        with relay.scopes.scope("here") as here:
+            context = propagate.capture_propagation_context()
+            rootless = propagate.capture_rootless_propagation_context()
+
+    goes_on = f"00-4bf92f3577b34da6a3ce929d0e0e4736-{here.uuid.replace('-', '')[16:]}-00"
+    assert PropagationContext(here.uuid, ROOT, traceparent=goes_on, tracestate=state) == context
+    assert PropagationContext(here.uuid, traceparent=goes_on, tracestate=state) == rootless
 
 
 # --- Inject, extract -------------------------------------------------------------------------------------------------
@@ -280,6 +264,27 @@ def test_inject_and_extract(relay: Relay, propagate: Propagation) -> None:
         assert {(inner.uuid, root.uuid)} == {(it.parent_uuid, it.root_uuid) for it in recorder.events}
         with pytest.raises(ScopeError, match="never closes"):
             there.scopes.pop(remote)
+
+
+def test_trace_goes_through_carriers(relay: Relay, propagate: Propagation) -> None:
+    """What is injected names the trace that was extracted, as its own entries; the relay entry holds our ids only."""
+    came = {"traceparent": TRACE, "tracestate": "vendor=1", "relay": PropagationContext(PARENT, ROOT).to_json()}
+    goes: dict[str, str] = {}
+
+    with propagate.attach(propagate.extract(came)), relay.scopes.scope("here") as here:
+        propagate.inject(goes)
+
+    assert "vendor=1" == goes["tracestate"]
+    assert TRACE.split("-")[1] == goes["traceparent"].split("-")[1]
+    assert PropagationContext(here.uuid, ROOT) == PropagationContext.from_json(goes["relay"])
+
+
+@pytest.mark.parametrize("traceparent", ["x", 7, b"\xff"[:0]])
+def test_malformed_trace_beside_our_entry(propagate: Propagation, traceparent: Any) -> None:
+    """A malformed trace does not spoil our own entry."""
+    carrier = {"relay": PropagationContext(PARENT, ROOT).to_json(), "traceparent": traceparent, "tracestate": 7}
+
+    assert (PARENT, ROOT) == ((it := propagate.extract(carrier)).uuid, it.root_uuid)
 
 
 def test_inject_outside_of_any_scope(propagate: Propagation) -> None:

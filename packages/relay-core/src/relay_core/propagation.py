@@ -4,19 +4,16 @@ import contextvars
 import functools
 import inspect
 import logging
-import re
 from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Final, ParamSpec, TypeVar, cast
-from uuid import UUID
-
-import orjson
 
 from relay_core.callables import is_async
 from relay_core.current import enter
-from relay_core.handles import ScopeHandle
+from relay_core.handles import RemoteScope, ScopeHandle
+from relay_core.propagation_context import PropagationContext, TraceParent, span_of
 from relay_core.runtime import default
 from relay_core.scopes import Scopes
 
@@ -26,6 +23,8 @@ __all__ = [
     "attach",
     "bind",
     "capture_propagation_context",
+    "capture_propagation_context_with_root",
+    "capture_rootless_propagation_context",
     "capture_traceparent",
     "extract",
     "inject",
@@ -35,79 +34,8 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
-VERSION: Final = 1
-_SAMPLED: Final = "01"
-_TRACEPARENT: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?"
-)
-
 _logger = logging.getLogger("relay_core")
 _warned: set[str] = set()
-
-
-@dataclass(frozen=True, slots=True)
-class PropagationContext:
-    """Where work continues: the scope that contains it and the request that it belongs to, as uuids."""
-
-    parent_uuid: str
-    """The scope under which the remote work runs."""
-    root_uuid: str | None = None
-    """The topmost scope of the request; None where it is not known, and then the parent stands for it."""
-    version: int = VERSION
-    """The version of this format."""
-
-    def __post_init__(self) -> None:
-        """Check every field.
-
-        Raises:
-            ValueError: A uuid is none, or the version is another one.
-        """
-        object.__setattr__(self, "parent_uuid", _checked_uuid("parent_uuid", self.parent_uuid))
-        if self.root_uuid is not None:
-            object.__setattr__(self, "root_uuid", _checked_uuid("root_uuid", self.root_uuid))
-        if type(self.version) is not int or self.version != VERSION:
-            raise ValueError(f"unsupported propagation context version {self.version}; expected {VERSION}")
-
-    def to_json(self) -> str:
-        """Return the context as a JSON object."""
-        fields = {"version": self.version, "parent_uuid": self.parent_uuid, "root_uuid": self.root_uuid}
-        return orjson.dumps(fields).decode()
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> "PropagationContext":
-        """Return the context that `to_json` wrote.
-
-        Raises:
-            ValueError: No JSON object, a bad uuid, or another version.
-        """
-        try:
-            fields: Any = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise ValueError(f"propagation context is not JSON: {error}") from None
-        if not isinstance(fields, dict):
-            raise ValueError("propagation context must be a JSON object")
-        known = cast("dict[str, Any]", fields)
-        # The version first: another one may have other fields.
-        version = known.get("version", VERSION)
-        if version != VERSION:
-            raise ValueError(f"unsupported propagation context version {version}; expected {VERSION}")
-        return cls(known.get("parent_uuid", ""), known.get("root_uuid"))
-
-    def to_traceparent(self) -> str:
-        """Return the context as a W3C `traceparent`: the root's uuid as trace id, the parent's last half as span id."""
-        trace = (self.root_uuid or self.parent_uuid).replace("-", "")
-        return f"00-{trace}-{self.parent_uuid.replace('-', '')[16:]}-{_SAMPLED}"
-
-
-def _checked_uuid(field: str, value: object) -> str:
-    try:
-        return str(UUID(value)) if isinstance(value, str) else _not_a_uuid(field, value)
-    except ValueError:
-        return _not_a_uuid(field, value)
-
-
-def _not_a_uuid(field: str, value: object) -> str:
-    raise ValueError(f"{field} must be a UUID string, not {value!r}")
 
 
 class Propagation:
@@ -167,7 +95,30 @@ class Propagation:
     def capture_propagation_context(self) -> PropagationContext | None:
         """Return where work would continue in another process, or None outside of any scope."""
         handle = self._scopes.current()
-        return None if handle is None else PropagationContext(handle.uuid, handle.root_uuid)
+        if handle is None:
+            return None
+        context = _context(handle, handle.root_uuid)
+        return replace(context, traceparent=context.to_traceparent())
+
+    def capture_rootless_propagation_context(self) -> PropagationContext | None:
+        """Do as `capture_propagation_context`, without the root: the work is to begin a request of its own.
+
+        Its scopes have the current one as parent, which stands for their root, too. A W3C trace that the current scope
+        came with goes with it; there is none otherwise.
+        """
+        return self.capture_propagation_context_with_root(None)
+
+    def capture_propagation_context_with_root(self, root_uuid: str | None) -> PropagationContext | None:
+        """Do as `capture_propagation_context`, with a root that the application has chosen, such as a session's.
+
+        Args:
+            root_uuid: The uuid that groups the work; None for no root.
+
+        Raises:
+            ValueError: `root_uuid` is no uuid.
+        """
+        handle = self._scopes.current()
+        return None if handle is None else _context(handle, root_uuid)
 
     def capture_traceparent(self) -> str | None:
         """Return the W3C `traceparent` of the current scope, or None outside of any."""
@@ -177,13 +128,17 @@ class Propagation:
     def inject(self, carrier: MutableMapping[str, str]) -> None:
         """Write the current scope into `carrier`: ``traceparent`` and ``relay``, both str. Outside of any, nothing.
 
+        The ``tracestate`` of a W3C trace that came from elsewhere goes with it.
+
         Args:
             carrier: A plain dict, HTTP headers, or the headers of a message.
         """
         context = self.capture_propagation_context()
         if context is not None:
             carrier["traceparent"] = context.to_traceparent()
-            carrier["relay"] = context.to_json()
+            if context.tracestate is not None:
+                carrier["tracestate"] = context.tracestate
+            carrier["relay"] = PropagationContext(context.parent_uuid, context.root_uuid).to_json()
 
     def extract(self, carrier: Mapping[str, Any]) -> ScopeHandle:
         """Return the scope that `inject` wrote, as a parent for scopes here: ``attach`` it or pass it as `handle=`.
@@ -203,17 +158,36 @@ class Propagation:
                 _warned.add(kind)
                 _logger.warning("a propagation context could not be read and is ignored: %s", error)
             context = None
-        if context is None:
-            return self._scopes.root
-        return self._scopes.remote(context.parent_uuid, context.root_uuid or context.parent_uuid)
+        return self._scopes.root if context is None else self.remote(context)
+
+    def remote(self, context: PropagationContext) -> ScopeHandle:
+        """Return a handle that stands for the scope of `context`, as a parent for scopes here; as `extract` does."""
+        handle = self._scopes.remote(context.parent_uuid, context.root_uuid or context.parent_uuid)
+        if context.traceparent is not None:
+            handle.extras().data = context  # for `capture`; the scope of another process has no other note
+        return handle
+
+
+def _context(handle: ScopeHandle, root_uuid: str | None) -> PropagationContext:
+    """Return the context of `handle`, in the W3C trace that the topmost scope came with."""
+    top = handle
+    while top.parent is not None:
+        top = top.parent
+    came = top.data if isinstance(top, RemoteScope) else None
+    trace = TraceParent.parse(came.traceparent) if isinstance(came, PropagationContext) else None
+    if trace is None or not isinstance(came, PropagationContext):
+        return PropagationContext(handle.uuid, root_uuid)
+    if handle is not top:
+        trace = trace._replace(span=span_of(handle.uuid))
+    return PropagationContext(handle.uuid, root_uuid, traceparent=str(trace), tracestate=came.tracestate)
 
 
 def _read(carrier: Mapping[str, Any]) -> PropagationContext | None:
-    own = _entry(carrier, "relay")
+    own, traceparent = _entry(carrier, "relay"), _entry(carrier, "traceparent")
+    tracestate = _entry(carrier, "tracestate")
     if own is not None:
-        return PropagationContext.from_json(own)
-    traceparent = _entry(carrier, "traceparent")
-    return None if traceparent is None else _from_traceparent(traceparent)
+        return replace(PropagationContext.from_json(own), traceparent=traceparent, tracestate=tracestate)
+    return None if traceparent is None else PropagationContext.from_traceparent(traceparent, tracestate)
 
 
 def _entry(carrier: Mapping[str, Any], name: str) -> str | None:
@@ -222,15 +196,6 @@ def _entry(carrier: Mapping[str, Any], name: str) -> str | None:
     if value is None:
         value = next((carrier[key] for key in carrier if str(key).lower() == name), None)
     return value.decode() if isinstance(value, bytes) else value
-
-
-def _from_traceparent(text: str) -> PropagationContext:
-    """Read a foreign `traceparent`: the trace is the root, and the span is told apart by its last half."""
-    found = _TRACEPARENT.fullmatch(text.strip().lower())
-    if found is None:
-        raise ValueError(f"not a W3C traceparent: {text!r}")
-    trace, span = found.groups()
-    return PropagationContext(str(UUID(trace[:16] + span)), str(UUID(trace)))
 
 
 class ScopedThreadPoolExecutor(ThreadPoolExecutor):
@@ -251,6 +216,8 @@ attach = _default.attach
 isolated = _default.isolated
 bind = _default.bind
 capture_propagation_context = _default.capture_propagation_context
+capture_propagation_context_with_root = _default.capture_propagation_context_with_root
+capture_rootless_propagation_context = _default.capture_rootless_propagation_context
 capture_traceparent = _default.capture_traceparent
 inject = _default.inject
 extract = _default.extract
