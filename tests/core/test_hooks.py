@@ -1,12 +1,15 @@
 """Each hook of the core, as its declaration promises, on a real runtime. One plugin per test, and no mock."""
 
+import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from relay_core import LLMRequest
 from relay_core.events import MarkEvent, ScopeEvent
 from relay_core.handles import ScopeHandle
 from relay_core.hookspecs import hookimpl
@@ -276,6 +279,195 @@ def test_current_scope_that_raises(relay: Relay) -> None:
     relay.registry.register(Fine())
 
     assert (run, True) == (relay.scopes.get_handle(), relay.statistics().failed["broken"] >= 1)
+
+
+class Pause(Exception):  # noqa: N818 - no error
+    """How some framework stops its work for a while."""
+
+
+class Framework:
+    """Knows its own control flow, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[type[BaseException]] = []
+
+    @hookimpl
+    def relay_classify_outcome(self, error: BaseException) -> Outcome | None:
+        self.asked.append(type(error))
+        return Outcome.INTERRUPTED if isinstance(error, Pause) else None
+
+
+def pausing(*_: object) -> None:
+    """Raise the framework's control flow, with a payload in it."""
+    raise Pause("payload")
+
+
+def in_a_block(relay: Relay) -> None:
+    """Pause in a block."""
+    with relay.scopes.scope("it"):
+        pausing()
+
+
+def in_a_function(relay: Relay) -> None:
+    """Pause in a decorated function."""
+    relay.scopes.scope("it")(pausing)()
+
+
+def in_a_coroutine(relay: Relay) -> None:
+    """Pause in a decorated coroutine."""
+
+    @relay.scopes.scope("it")
+    async def work() -> None:
+        pausing()
+
+    asyncio.run(work())
+
+
+def in_a_generator(relay: Relay) -> None:
+    """Pause in a decorated generator."""
+
+    @relay.scopes.scope("it")
+    def work() -> Iterator[int]:
+        yield 1
+        pausing()
+
+    list(work())
+
+
+def in_an_async_generator(relay: Relay) -> None:
+    """Pause in a decorated async generator."""
+
+    @relay.scopes.scope("it")
+    async def work() -> AsyncIterator[int]:
+        yield 1
+        pausing()
+
+    async def consume() -> None:
+        async for _ in work():
+            pass
+
+    asyncio.run(consume())
+
+
+def in_a_tool(relay: Relay) -> None:
+    """Pause in a managed tool call."""
+    asyncio.run(relay.tools.execute("it", {}, pausing))
+
+
+def in_a_sync_tool(relay: Relay) -> None:
+    """Pause in a managed tool call without a loop."""
+    relay.tools.execute_sync("it", {}, pausing)
+
+
+def in_a_tool_with_middleware(relay: Relay) -> None:
+    """Pause in a managed tool call that an intercept rewrites."""
+    relay.intercepts.register_tool_request("same", 1, lambda name, args: args)
+    asyncio.run(relay.tools.execute("it", {}, pausing))
+
+
+def in_a_model(relay: Relay) -> None:
+    """Pause in a managed model call."""
+    asyncio.run(relay.llm.execute("it", LLMRequest({}, {}), pausing))
+
+
+def in_a_stream(relay: Relay) -> None:
+    """Pause in a managed stream without a loop."""
+
+    def chunks(_: object) -> Iterator[int]:
+        yield 1
+        pausing()
+
+    list(relay.llm.stream_execute_sync("it", LLMRequest({}, {}), chunks, lambda chunk: None, lambda: None))
+
+
+def in_an_async_stream(relay: Relay) -> None:
+    """Pause in a managed stream."""
+
+    async def chunks(_: object) -> AsyncIterator[int]:
+        yield 1
+        pausing()
+
+    async def consume() -> None:
+        stream = await relay.llm.stream_execute("it", LLMRequest({}, {}), chunks, lambda chunk: None, lambda: None)
+        async for _ in stream:
+            pass
+
+    asyncio.run(consume())
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        in_a_block,
+        in_a_function,
+        in_a_coroutine,
+        in_a_generator,
+        in_an_async_generator,
+        in_a_tool,
+        in_a_sync_tool,
+        in_a_tool_with_middleware,
+        in_a_model,
+        in_a_stream,
+        in_an_async_stream,
+    ],
+)
+def test_classify_outcome(relay: Relay, leave: Callable[[Relay], None]) -> None:
+    """`relay_classify_outcome` says that an exception is no error, wherever it leaves a scope; it is asked once."""
+    recorder, framework = Recorder(), Framework()
+    relay.registry.register(recorder)
+    relay.registry.register(framework)
+    with pytest.raises(Pause, match="payload"):
+        leave(relay)
+    relay.subscribers.flush(10.0)
+
+    end = recorder.events[-1]
+    assert isinstance(end, ScopeEvent)
+    assert ("it", Outcome.INTERRUPTED, [Pause]) == (end.name, end.outcome, framework.asked)
+    assert {"otel.status_code": "UNSET", "otel.status_description": "interrupted", "relay.outcome": "interrupted"} == (
+        end.metadata
+    )
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, KeyboardInterrupt, SystemExit, asyncio.CancelledError, None])
+def test_classify_outcome_is_not_asked(relay: Relay, error: type[BaseException] | None) -> None:
+    """Python's own words for stopping are not for integrations to classify, and nobody is asked about a good end."""
+    framework = Framework()
+    relay.registry.register(framework)
+    with contextlib.suppress(BaseException), relay.scopes.scope("it"):
+        if error is not None:
+            raise error
+
+    assert [] == framework.asked
+
+
+class Raises:
+    @hookimpl
+    def relay_classify_outcome(self, error: BaseException) -> Outcome | None:
+        raise SystemExit
+
+
+class Nonsense:
+    @hookimpl
+    def relay_classify_outcome(self, error: BaseException) -> Any:
+        return "interrupted"
+
+
+@pytest.mark.parametrize("plugin", [Raises(), Nonsense()])
+def test_classify_outcome_that_fails(relay: Relay, plugin: object) -> None:
+    """A plugin that raises or returns no outcome is counted and the next one asked; with no answer it is an error."""
+    recorder = Recorder()
+    relay.registry.register(plugin, "broken")
+    relay.registry.register(recorder)
+    with pytest.raises(Pause):
+        in_a_block(relay)
+    relay.registry.register(Framework())
+    with pytest.raises(Pause):
+        in_a_block(relay)
+    relay.subscribers.flush(10.0)
+
+    ends = [event for event in recorder.events if isinstance(event, ScopeEvent) and event.scope_category == "end"]
+    assert [Outcome.ERROR, Outcome.INTERRUPTED] == [end.outcome for end in ends]
+    assert {"broken": 2} == relay.statistics().failed
 
 
 def test_late_registration_while_events_flow(relay: Relay) -> None:

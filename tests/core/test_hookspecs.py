@@ -27,6 +27,7 @@ CONTRACT = {
     "relay_shutdown": ("timeout",),
     "relay_payload_encoder": ("type",),
     "relay_current_scope": (),
+    "relay_classify_outcome": ("error",),
 }
 
 

@@ -56,6 +56,13 @@ def test_status() -> None:
     assert "error.type" not in status_metadata(Outcome.CANCELLED, KeyError("x"))
 
 
+@pytest.mark.parametrize("outcome", [Outcome.INTERRUPTED, Outcome.HANDED_OFF])
+def test_control_flow_has_no_message(outcome: Outcome) -> None:
+    """What control flow carries is the application's payload: the description does not repeat it."""
+    assert outcome.wire == status_metadata(outcome, ValueError("payload"))["otel.status_description"]
+    assert "deploy" == status_metadata(Outcome.DRAINED, ValueError("deploy"))["otel.status_description"]
+
+
 def test_type_name() -> None:
     """Built-in types are named without their module."""
     assert ("ValueError", "asyncio.exceptions.CancelledError") == (

@@ -102,7 +102,7 @@ def test_classify_error(recording: Recording) -> None:
     end = recording.nodes("Chat")[0].end
     assert end is not None
     metadata = end.metadata or {}
-    assert ("UNSET", "bye") == (metadata["otel.status_code"], metadata["otel.status_description"])
+    assert ("UNSET", "handed_off") == (metadata["otel.status_code"], metadata["otel.status_description"])
     assert "error.type" not in metadata
 
 
@@ -124,6 +124,25 @@ def test_a_plugin_that_raises(recording: Recording) -> None:
 
     assert "f!error" == recording.tree
     assert {"broken": 2} == recording.relay.statistics().failed
+
+
+def test_classify_outcome(recording: Recording) -> None:
+    """A plugin that knows control flow by its type says so once, for runs and for the scopes in them."""
+
+    class Plugin:
+        @hookimpl
+        def relay_classify_outcome(self, error: BaseException) -> Outcome | None:
+            return Outcome.HANDED_OFF if isinstance(error, Handoff) else None
+
+    def work(_: Any) -> None:
+        with recording.relay.scopes.scope("mine"):
+            raise Handoff("payload")
+
+    recording.relay.registry.register(Plugin())
+    with pytest.raises(Handoff):
+        RunnableLambda(work, name="f").invoke("x", recording.config)
+
+    assert "f!handed_off{mine!handed_off}" == recording.tree
 
 
 def test_what_a_plugin_may_do_with_a_run(recording: Recording) -> None:

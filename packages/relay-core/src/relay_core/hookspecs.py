@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from relay_core.plugin_context import PluginContext
     from relay_core.registry import PluginRegistry
     from relay_core.trajectory import Trajectory
+    from relay_core.vocabulary import Outcome
 
 __all__ = [
     "OBSERVE_HOOKS",
@@ -27,6 +28,7 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "relay_addhooks",
+    "relay_classify_outcome",
     "relay_configure",
     "relay_current_scope",
     "relay_dispatch",
@@ -74,6 +76,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "relay_uninstrument",
             "relay_payload_encoder",
             "relay_current_scope",
+            "relay_classify_outcome",
         ),
     }
 )
@@ -317,4 +320,23 @@ def relay_current_scope() -> ScopeHandle | None:
     Returns: the open scope of the framework's active run, or None for "no run of mine". A scope that user code opened
     inside of that run is still the inner one.
     Raising: is logged and counted under the plugin's name, and the next plugin is asked.
+    """
+
+
+@hookspec(firstresult=True)
+def relay_classify_outcome(error: BaseException) -> Outcome | None:
+    """A scope is left by an exception: an integration may know it as control flow of its framework, not an error.
+
+    When: once for each scope that is left by an exception which counts as an error by Python's own words: a block or
+    decorated function, a managed call or stream, and a run of an integration. Never for a scope that ends well, nor
+    for cancellation, exit and GeneratorExit. In the thread or task that ends the scope, before its end event: tell by
+    the type, emit nothing.
+    Order: `tryfirst`, registration order, `trylast`; the first answer that is not None wins, the rest is not asked.
+    Returns: the outcome, or None for "not mine". Of an `interrupted` or `handed_off` scope the end event does not hold
+    the exception's text: that is the framework's payload, no message.
+    Raising: is logged and counted under the plugin's name, as is an answer that is no `Outcome`, and the next plugin is
+    asked. Without an answer the outcome is `error`.
+
+    Args:
+        error: not to be kept, nor its traceback: that would keep everything alive that its frames hold.
     """

@@ -10,6 +10,9 @@ __all__ = ["OK_STATUS", "outcome_of", "status_metadata", "type_name"]
 OK_STATUS: Final = b'"otel.status_code":"OK","relay.outcome":"ok"'
 """`status_metadata(Outcome.OK)` as the inside of a JSON object: nearly all scopes end like this."""
 
+_CONTROL_FLOW: Final = frozenset({Outcome.INTERRUPTED, Outcome.HANDED_OFF})
+"""What an exception with such an outcome says is the application's payload, and no description."""
+
 
 def outcome_of(error: BaseException) -> Outcome:
     """Return how a scope ended whose body raised `error`."""
@@ -43,7 +46,7 @@ def status_metadata(outcome: Outcome, error: BaseException | None = None) -> dic
 
 
 def _description(outcome: Outcome, error: BaseException | None) -> str:
-    if error is None:
+    if error is None or outcome in _CONTROL_FLOW:
         return outcome.wire
     try:
         message = str(error)

@@ -216,6 +216,7 @@ class Relay:
             (plugin, cast("Callable[[], ScopeHandle | None]", function))
             for plugin, function in self.registry.impls("relay_current_scope")
         )
+        self.scopes.classifiers = self.registry.impls("relay_classify_outcome")
         self.encoder.reset_cache()
 
     def _payload_encoder(self, kind: type) -> Callable[[Any], object] | None:

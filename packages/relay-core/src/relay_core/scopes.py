@@ -3,7 +3,7 @@
 # The private state of handles is shared by handles, lifecycle and delivery; see handles.py.
 # pyright: reportPrivateUsage=false
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,6 +26,9 @@ _OK: Final = Outcome.OK
 
 class Scopes(Lifecycle):
     """Starts and ends scopes and emits marks. Any thread, task or context; nothing here waits."""
+
+    classifiers: tuple[tuple[str, Callable[..., object]], ...] = ()
+    """Who knows control flow from errors: the implementations of `relay_classify_outcome`, by plugin name."""
 
     def push(
         self,
@@ -235,10 +238,33 @@ class Scopes(Lifecycle):
             TypeError: `timestamp` is no datetime.
             ValueError: `timestamp` is naive or lies before the start.
         """
-        outcome = Outcome.OK if error is None else outcome_of(error)
+        outcome = Outcome.OK if error is None else self.outcome_of(error)
         self._finish(handle, outcome, error, None, None, None, None, timestamp)
         if get_entry() is handle:
             set_entry(handle._outer)
+
+    def outcome_of(self, error: BaseException) -> Outcome:
+        """Return how a scope ends that is left by `error`; what would be an error may be an integration's control flow.
+
+        For integrations, and for all blocks of Relay's own. Any thread.
+        """
+        outcome = outcome_of(error)
+        if outcome is not Outcome.ERROR:
+            return outcome
+        for plugin, classify in self.classifiers:
+            try:
+                answer = classify(error)
+                if isinstance(answer, Outcome):
+                    return answer
+                if answer is not None:
+                    raise TypeError(
+                        f"relay_classify_outcome must return an Outcome or None, not {type(answer).__name__}"
+                    )
+            except KeyboardInterrupt:
+                raise
+            except BaseException as trouble:  # the plugin's; the application has its own
+                self._failed(plugin, "relay_classify_outcome", trouble)
+        return outcome
 
     def event(
         self,

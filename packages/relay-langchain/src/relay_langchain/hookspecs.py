@@ -40,8 +40,9 @@ def relay_classify_error(run: Run, error: BaseException) -> Outcome | None:
     When: once per run that its framework ends with an error, before its end event, in the thread or task that reports
     it.
     Order: `tryfirst`, registration order, `trylast`; the first answer that is not None wins, the rest is not asked.
-    Returns: the outcome, or None to leave it to LangChain's own rules: cancelled for cancellation and exit, abandoned
-    for GeneratorExit, error for the rest.
+    Returns: the outcome, or None to treat the run as any scope: cancelled for cancellation and exit, abandoned for
+    GeneratorExit, and for the rest what `relay_classify_outcome` says, or error. Implement only that one where the type
+    of the exception tells all.
     Raising: is logged and counted under the plugin's name, and the next plugin is asked.
 
     Args:

@@ -21,7 +21,6 @@ from uuid import UUID
 
 import orjson
 
-from relay_core.outcomes import outcome_of
 from relay_core.vocabulary import Outcome
 from relay_langchain.anchors import IdAnchor, TaskAnchors
 
@@ -140,13 +139,13 @@ class RunRegistry:
             self.fail(run, Ending(outcome))
 
     def outcome_of(self, run: Run, error: BaseException) -> Outcome:
-        """Say how an error counts: by the first plugin that knows, else by Python's own words for stopping."""
+        """Say how an error counts: by the first plugin that knows the run, else as for any scope."""
         registry = self._relay.registry
         if registry.impls("relay_classify_error"):
             answer = registry.first("relay_classify_error", run, error)
             if isinstance(answer, Outcome):
                 return answer
-        return outcome_of(error)
+        return self._relay.scopes.outcome_of(error)
 
     def was_left(self, run: Run) -> bool:
         """Tell whether the consumer of a chain's stream has left it, although LangChain reports a normal end.

@@ -65,9 +65,16 @@ class LangGraphPlugin:
         """Say what a run of a graph is; see `relay_langgraph.classify`."""
         return None if self._classifier is None else self._classifier.classify(run)
 
+    @hookimpl
+    def relay_classify_outcome(self, error: BaseException) -> Outcome | None:
+        """Tell control flow from errors in scopes that are no runs; see `relay_langgraph.control_flow`."""
+        from relay_langgraph.control_flow import outcome_of
+
+        return outcome_of(error)
+
     @hookimpl(optionalhook=True)
     def relay_classify_error(self, run: Run, error: BaseException) -> Outcome | None:
-        """Tell control flow from errors; see `relay_langgraph.endings`."""
+        """Tell control flow from errors in runs, and record it there; see `relay_langgraph.endings`."""
         return None if self._endings is None else self._endings.failed(run, error)
 
     @hookimpl(optionalhook=True)

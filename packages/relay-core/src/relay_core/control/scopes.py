@@ -6,7 +6,6 @@ from typing import Any, Self
 
 from relay_core.current import Layer, enter, leave
 from relay_core.handles import ScopeHandle
-from relay_core.outcomes import outcome_of
 from relay_core.scopes import Scopes
 
 __all__ = ["ManagedScope"]
@@ -39,7 +38,7 @@ class ManagedScope:
             leave(self._entry)
         if error is not None:
             output = None if self._failure is None else self._failure(error)
-            self._scopes.end(self.handle, outcome=outcome_of(error), error=error, output=output)
+            self._scopes.end(self.handle, outcome=self._scopes.outcome_of(error), error=error, output=output)
 
     def finish(
         self,

@@ -10,7 +10,6 @@ from relay_core.control.wrap import Continuation
 from relay_core.current import enter, leave
 from relay_core.handles import ScopeHandle
 from relay_core.json_values import detached
-from relay_core.outcomes import outcome_of
 from relay_core.vocabulary import Outcome
 
 __all__ = ["LlmStream", "LlmSyncStream", "StreamRecord"]
@@ -94,6 +93,10 @@ class StreamRecord:
             category_profile=profile,
         )
 
+    def outcome_of(self, error: BaseException) -> Outcome:
+        """Return how the scope of a stream ends that failed by `error`."""
+        return self._host.scopes.outcome_of(error)
+
     def suppress(self, error: BaseException, where: str) -> None:
         """Count and log an error that may not reach the consumer."""
         self._host.suppress(error, where)
@@ -127,6 +130,9 @@ class _Stream:
             continuation.active = False
         self._record.finish(outcome, error)
 
+    def _fail(self, error: BaseException) -> None:
+        self._finish(self._record.outcome_of(error), error)
+
 
 class LlmStream(_Stream):
     """An async iterator over chunks. The call's scope ends when it is exhausted, fails, is closed or is dropped.
@@ -159,7 +165,7 @@ class LlmStream(_Stream):
             self._finish(Outcome.OK)
             raise
         except BaseException as error:
-            self._finish(outcome_of(error), error)
+            self._fail(error)
             try:
                 await self._close_source()
             except Exception as second:  # the consumer gets the first one
@@ -222,7 +228,7 @@ class LlmSyncStream(_Stream):
             self._finish(Outcome.OK)
             raise
         except BaseException as error:
-            self._finish(outcome_of(error), error)
+            self._fail(error)
             try:
                 self._close_source()
             except Exception as second:  # the consumer gets the first one

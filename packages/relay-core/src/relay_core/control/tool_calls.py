@@ -23,7 +23,6 @@ from relay_core.control.tool_pipeline import (
 from relay_core.current import get_entry, make_current, set_entry
 from relay_core.errors import AsyncMiddlewareError, GuardrailRejected, ScopeClosedError
 from relay_core.handles import ScopeHandle
-from relay_core.outcomes import outcome_of
 from relay_core.vocabulary import Attributes, Outcome, ScopeType
 
 __all__ = ["ToolCalls", "ToolHandle"]
@@ -105,7 +104,7 @@ class ToolCalls:
                 value = await value
         except BaseException as error:
             set_entry(before)
-            scopes._finish(scope, outcome_of(error), error, None, None, None, None, None)
+            scopes._finish(scope, scopes.outcome_of(error), error, None, None, None, None, None)
             raise
         set_entry(before)
         result = as_result(value)
