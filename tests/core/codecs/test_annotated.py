@@ -34,8 +34,10 @@ def test_system_prompt(messages: list[Any], instructions: Any, prompt: str | Non
 def test_last_user_message() -> None:
     """The last user message's text is found behind later messages of others."""
     messages = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}, {"role": "assistant"}]
+    result = {"role": "user", "content": [{"type": "tool_result", "content": "c"}]}
 
     assert "b" == AnnotatedLLMRequest(messages).last_user_message()
+    assert "b" == AnnotatedLLMRequest([*messages, result]).last_user_message()
     assert AnnotatedLLMRequest([]).last_user_message() is None
 
 
@@ -47,12 +49,22 @@ def test_tool_calls_of_either_provider_are_seen(message: dict[str, Any]) -> None
 
 
 def test_only_what_is_set_is_recorded() -> None:
-    """Unset fields and an empty `extra` do not get into an event."""
-    view = AnnotatedLLMRequest([], model="m", extra={})
+    """Unset fields do not get into an event; what is extra stands beside the others, and replaces none."""
+    view = AnnotatedLLMRequest([], model="m", extra={"a": 1, "model": "no"})
 
-    assert {"messages": [], "model": "m"} == view.to_dict()
-    assert {"message": "hi"} == AnnotatedLLMResponse(message="hi").to_dict()
-    assert {"messages": [], "extra": {"a": 1}} == AnnotatedLLMRequest([], extra={"a": 1}).to_dict()
+    assert {"messages": [], "model": "m", "a": 1} == view.to_dict()
+    assert {"message": "hi"} == AnnotatedLLMResponse(message="hi", extra={}).to_dict()
+    assert {"message": "hi", "a": 1} == AnnotatedLLMResponse(message="hi", extra={"a": 1}).to_dict()
+
+
+def test_what_was_recorded_can_be_read() -> None:
+    """A view comes back from what was recorded of it."""
+    request = AnnotatedLLMRequest([{"role": "user"}], model="m", params={"stop": "x"}, extra={"a": 1})
+    response = AnnotatedLLMResponse(id="r", usage={"total_tokens": 1}, extra={"a": 1})
+
+    assert request == AnnotatedLLMRequest.from_dict(request.to_dict())
+    assert response == AnnotatedLLMResponse.from_dict(response.to_dict())
+    assert [] == AnnotatedLLMRequest.from_dict({}).messages
 
 
 def test_response_text() -> None:

@@ -9,6 +9,8 @@ from typing import Any, Final, Protocol, Self, TypeVar, cast, final
 
 import orjson
 
+from relay_core.codecs.recorded import RecordedLLMRequest, RecordedLLMResponse
+from relay_core.json_values import is_object
 from relay_core.timestamps import format_timestamp
 from relay_core.vocabulary import ATOF_VERSION, Outcome
 
@@ -296,14 +298,16 @@ class ScopeEvent(Event):
             return None
 
     @property
-    def annotated_request(self) -> Any:
-        """The normalized LLM request of a start event's profile, or None."""
-        return (self.category_profile or {}).get("annotated_request")
+    def annotated_request(self) -> RecordedLLMRequest | None:
+        """The normalized LLM request of a start event's profile, or None: ``["messages"]`` is also ``.messages``."""
+        recorded = (self.category_profile or {}).get("annotated_request")
+        return RecordedLLMRequest(recorded) if is_object(recorded) else None
 
     @property
-    def annotated_response(self) -> Any:
-        """The normalized LLM response of an end event's profile, or None."""
-        return (self.category_profile or {}).get("annotated_response")
+    def annotated_response(self) -> RecordedLLMResponse | None:
+        """The normalized LLM response of an end event's profile, or None: ``["usage"]`` is also ``.usage``."""
+        recorded = (self.category_profile or {}).get("annotated_response")
+        return RecordedLLMResponse(recorded) if is_object(recorded) else None
 
     def to_json_bytes(self) -> bytes:
         """Return the event as one line of UTF-8 JSON; the payload's bytes are spliced in, not encoded again."""

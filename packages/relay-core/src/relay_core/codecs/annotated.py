@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 from relay_core.json_values import is_array, is_mapping
 
@@ -62,17 +62,23 @@ class AnnotatedLLMRequest:
         return next((_text(m.get("content")) for m in self._of_role("system", "developer")), None)
 
     def last_user_message(self) -> str | None:
-        """Return the text of the last user message, or None."""
-        mine = self._of_role("user")
-        return _text(mine[-1].get("content")) if mine else None
+        """Return the text of the last user message that has some, or None; a tool's result has none."""
+        texts = (_text(m.get("content")) for m in reversed(self._of_role("user")))
+        return next((text for text in texts if text is not None), None)
 
     def has_tool_calls(self) -> bool:
         """Tell whether an assistant message asks for a tool."""
         return any(m.get("tool_calls") or _has_block(m, "tool_use") for m in self._of_role("assistant"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields that are set, as a dict: the ``annotated_request`` of a start event."""
+        """Return the fields that are set, those in `extra` beside the others: a start event's ``annotated_request``."""
         return _set_fields(self)
+
+    @classmethod
+    def from_dict(cls, recorded: Mapping[str, Any]) -> Self:
+        """Return the view that `to_dict` wrote."""
+        known = _known_fields(cls, recorded)
+        return cls(known.pop("messages", ()), **known)
 
     def _of_role(self, *roles: str) -> list[Mapping[str, Any]]:
         return [m for m in self.messages if is_mapping(m) and m.get("role") in roles]
@@ -109,14 +115,30 @@ class AnnotatedLLMResponse:
         return bool(self.tool_calls)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields that are set, as a dict: the ``annotated_response`` of an end event."""
+        """Return the fields that are set, those in `extra` beside the others: an end event's ``annotated_response``."""
         return _set_fields(self)
+
+    @classmethod
+    def from_dict(cls, recorded: Mapping[str, Any]) -> Self:
+        """Return the view that `to_dict` wrote."""
+        return cls(**_known_fields(cls, recorded))
 
 
 def _set_fields(view: AnnotatedLLMRequest | AnnotatedLLMResponse) -> dict[str, Any]:
-    """Return the view's fields, without unset ones and without an empty ``extra``."""
-    values = {field.name: getattr(view, field.name) for field in fields(view)}
-    return {name: value for name, value in values.items() if value is not None and (name != "extra" or value)}
+    """Return the view's fields without unset ones; what is in ``extra`` follows, and replaces none of them."""
+    values = {field.name: getattr(view, field.name) for field in fields(view) if field.name != "extra"}
+    known = {name: value for name, value in values.items() if value is not None}
+    return known | {name: value for name, value in (view.extra or {}).items() if name not in known}
+
+
+def _known_fields(
+    kind: type[AnnotatedLLMRequest | AnnotatedLLMResponse], recorded: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what `_set_fields` wrote as the fields of `kind`."""
+    names = {field.name for field in fields(kind)}
+    known = {name: value for name, value in recorded.items() if name in names}
+    others = {name: value for name, value in recorded.items() if name not in names}
+    return {**known, "extra": {**known.get("extra", {}), **others}}
 
 
 def _text(content: Any) -> str | None:
