@@ -112,6 +112,30 @@ def test_codecs_for_anything() -> None:
     assert isinstance(BestEffortAnyCodec().to_json(object()), str)
 
 
+@pytest.mark.parametrize("value", [Query("x", 2), Hits(found=["a"])])
+async def test_unknown_models_come_back(value: Any) -> None:
+    """A model or dataclass of any type reaches the tool as what it is, and comes back as that."""
+    codec = BestEffortAnyCodec()
+    seen: list[Any] = []
+
+    result = await tool_execute("echo", value, lambda it: seen.append(it) or it, codec, codec)
+
+    assert [value, value] == [*seen, result.result]
+    assert {"text": "x"} == codec.from_json(codec.to_json({"text": "x"}))
+
+
+async def test_unknown_models_after_middleware() -> None:
+    """What middleware changes in place is in the model; what does not fit it any more comes as plain JSON."""
+    codec = BestEffortAnyCodec()
+    changed, broken = codec.to_json(Query("x")), codec.to_json(Query("x"))
+    changed["limit"] = 1
+    broken["limit"] = "many"
+
+    assert Query("x", 1) == codec.from_json(changed)
+    assert {"text": "x", "limit": "many"} == codec.from_json(broken)
+    assert dict is type(codec.from_json(broken))
+
+
 async def test_facades_speak_to_one_runtime() -> None:
     """The module functions work together."""
     result = await tools.execute("t", {"a": 1}, lambda args: args)

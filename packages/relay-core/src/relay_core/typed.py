@@ -4,7 +4,7 @@ A codec converts between the two. Where one is wanted, a type will do: any type 
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from relay_core.callables import is_awaitable
 from relay_core.codecs import LlmCodec, LLMRequest, LlmResponseCodec
@@ -12,9 +12,6 @@ from relay_core.control import LlmStream, ToolExecutionResult
 from relay_core.handles import ScopeHandle
 from relay_core.runtime import default
 from relay_core.vocabulary import Attributes
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "BestEffortAnyCodec",
@@ -91,18 +88,41 @@ class DataclassCodec(PydanticCodec[T]):
         super().__init__(dc_cls)
 
 
+class _Remembering(dict[str, Any]):
+    """The JSON of a model or a dataclass; knows which."""
+
+    __slots__ = ("kind",)
+
+    kind: type[Any]
+
+
 class BestEffortAnyCodec(Codec[Any]):
-    """For values of unknown type: models and dataclasses become objects, the unknown a string; nothing comes back."""
+    """For values of unknown type: models and dataclasses become objects, what is not JSON a string.
+
+    Models and dataclasses come back as what they were; nothing else does. Middleware that puts another dict in the
+    place of their JSON gets that dict through.
+    """
 
     def to_json(self, value: Any) -> Any:
         """Return what can be said about `value` in JSON."""
         from pydantic_core import to_jsonable_python
 
-        return to_jsonable_python(value, serialize_unknown=True, inf_nan_mode="null")
+        said: Any = to_jsonable_python(value, serialize_unknown=True, inf_nan_mode="null")
+        if type(said) is not dict or isinstance(value, dict):
+            return said
+        known = _Remembering(cast("dict[str, Any]", said))
+        known.kind = type(value)
+        return known
 
     def from_json(self, data: Any) -> Any:
-        """Return `data`."""
-        return data
+        """Return the value that `to_json` was given if that was a model or a dataclass, and else `data`."""
+        if not isinstance(data, _Remembering):
+            return data
+        plain: dict[str, Any] = dict(data)
+        try:
+            return PydanticCodec(data.kind).from_json(plain)
+        except Exception:  # a type that pydantic does not know, or what middleware has put in does not fit it
+            return plain
 
 
 async def tool_execute(

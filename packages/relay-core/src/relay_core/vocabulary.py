@@ -102,11 +102,26 @@ class ScopeAttributes(enum.Flag):
     PARALLEL = enum.auto()
     RELOCATABLE = enum.auto()
 
+    @property
+    def is_parallel(self) -> bool:
+        """Whether `PARALLEL` is among the flags."""
+        return ScopeAttributes.PARALLEL in self
+
+    @property
+    def is_relocatable(self) -> bool:
+        """Whether `RELOCATABLE` is among the flags."""
+        return ScopeAttributes.RELOCATABLE in self
+
 
 class ToolAttributes(enum.Flag):
     """Behavioural flags of a tool scope."""
 
     REMOTE = enum.auto()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether `REMOTE` is among the flags."""
+        return ToolAttributes.REMOTE in self
 
 
 class LLMAttributes(enum.Flag):
@@ -114,6 +129,16 @@ class LLMAttributes(enum.Flag):
 
     STATEFUL = enum.auto()
     STREAMING = enum.auto()
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether `STATEFUL` is among the flags."""
+        return LLMAttributes.STATEFUL in self
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether `STREAMING` is among the flags."""
+        return LLMAttributes.STREAMING in self
 
 
 Attributes = ScopeAttributes | ToolAttributes | LLMAttributes | Iterable[str]
