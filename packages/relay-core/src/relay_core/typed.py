@@ -4,12 +4,13 @@ A codec converts between the two. Where one is wanted, a type will do: any type 
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from relay_core.callables import is_awaitable
 from relay_core.codecs import LlmCodec, LLMRequest, LlmResponseCodec
 from relay_core.control import LlmStream, ToolExecutionResult
 from relay_core.handles import ScopeHandle
+from relay_core.json_values import is_object
 from relay_core.runtime import default
 from relay_core.vocabulary import Attributes
 
@@ -108,9 +109,9 @@ class BestEffortAnyCodec(Codec[Any]):
         from pydantic_core import to_jsonable_python
 
         said: Any = to_jsonable_python(value, serialize_unknown=True, inf_nan_mode="null")
-        if type(said) is not dict or isinstance(value, dict):
+        if not is_object(said) or isinstance(value, dict):
             return said
-        known = _Remembering(cast("dict[str, Any]", said))
+        known = _Remembering(said)
         known.kind = type(value)
         return known
 
