@@ -17,6 +17,7 @@ from relay_core.chains import ChainSet
 from relay_core.vocabulary import ScopeType
 
 __all__ = [
+    "Anchor",
     "Extras",
     "LocalRegistrations",
     "MarkIdentity",
@@ -96,32 +97,27 @@ class ScopeHandle:
         "wire",
     )
 
+    # Filled by `Lifecycle._begin`, without an `__init__`: calling one cost as much as all the rest of making a handle.
+    _name: str
+    _type: ScopeType
+    _parent: "ScopeHandle | None"
+    _root: "ScopeHandle | None"
+    """The topmost scope above this one; None for a top-level scope."""
+    _owner: Owner
+    _us: int
+    _closed: bool
+    _muted: bool
+    """Whether sampling has left out this tree."""
+    _uuid: UUID | str | None
+    _metadata: bytes | dict[str, Any] | None
+    """JSON once somebody listens; until then the caller's own, copied one level deep."""
+    _extras: Extras | None
     _outer: Any
     """What is current once this scope is over; see `relay_core.current`."""
     _run: "ScopeHandle | None"
     """The integration's run in which this scope was made current."""
-
-    def __init__(
-        self, name: str, scope_type: ScopeType, parent: "ScopeHandle | None", owner: Owner, started_us: int
-    ) -> None:
-        """Not for users: `scope.push`, `scope.scope` and `scope.start` make handles."""
-        self._name = name
-        self._type = scope_type
-        self._parent = parent
-        self._owner = owner
-        self._us = started_us
-        self._closed = self._muted = False
-        self._root: ScopeHandle | None = None
-        self._outer = self._run = None
-        self._uuid: UUID | str | None = None
-        self._metadata: bytes | dict[str, Any] | None = None
-        """JSON once somebody listens; until then the caller's own, copied one level deep."""
-        self._extras: Extras | None = None
-        self.wire: tuple[bytes, bytes] | None = None
-        """What `relay_core.events` keeps here: the text that both events of the scope share."""
-        if parent is not None:
-            self._root = parent._root or parent
-            self._muted = parent._muted
+    wire: tuple[bytes, bytes] | None
+    """What `relay_core.events` keeps here: the text that both events of the scope share."""
 
     @property
     def uuid(self) -> str:
@@ -235,14 +231,30 @@ class ScopeHandle:
         return f"<ScopeHandle {self._type.wire} {self._name!r} {self.uuid}{'' if self.is_open else ' closed'}>"
 
 
-class RemoteScope(ScopeHandle):
-    """The parent of scopes that another process started; never emitted here, never closed here."""
+class Anchor(ScopeHandle):
+    """What scopes may hang from, and nobody starts, ends or emits here: the implicit root."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, scope_type: ScopeType, owner: Owner) -> None:
+        """Fill every slot: there is no `Lifecycle._begin` for it."""
+        for slot in ScopeHandle.__slots__[1:]:  # all but __weakref__
+            setattr(self, slot, None)
+        self._name = name
+        self._type = scope_type
+        self._owner = owner
+        self._us = 0
+        self._closed = self._muted = False
+
+
+class RemoteScope(Anchor):
+    """The parent of scopes that another process started."""
 
     __slots__ = ("_remote_root",)
 
     def __init__(self, parent_uuid: str, root_uuid: str, owner: Owner) -> None:
         """Stand for the scope `parent_uuid` of the request `root_uuid`."""
-        super().__init__("remote", ScopeType.Unknown, None, owner, 0)
+        super().__init__("remote", ScopeType.Unknown, owner)
         self._uuid = parent_uuid
         self._remote_root = root_uuid
 

@@ -112,15 +112,30 @@ class Lifecycle(Surroundings):
         if parent is not None and parent._closed:
             metadata = laid_over(metadata, {"relay.late_parent": parent.uuid})
             parent = nearest_open(parent)
-        handle = ScopeHandle(name, scope_type, parent, self._owner, at)
+        handle = ScopeHandle()
+        handle._name = name
+        handle._type = scope_type
+        handle._parent = parent
+        handle._owner = self._owner
+        handle._us = at
+        handle._closed = False
+        handle._uuid = handle._metadata = handle._extras = handle._outer = handle._run = handle.wire = None
+        if parent is None:
+            handle._root = None
+            handle._muted = False
+        else:
+            handle._root = parent._root or parent
+            handle._muted = parent._muted
         if flags:
             handle.extras().attributes = flags
         if data is not None:
             handle.extras().data = data
         if profile is not None or scope_type is _CUSTOM:
             profile = self._completed_profile(handle, profile)
+        sampled = None
         if self.sampling < 1.0 and parent is None:
-            handle._muted = not _is_sampled(handle.uuid, self.sampling)
+            sampled = handle.uuid
+            handle._muted = not _is_sampled(sampled, self.sampling)
         self._begun += 1
         audience = self.audience
         if (audience is None and not self._local_handles) or handle._muted:
@@ -128,7 +143,7 @@ class Lifecycle(Surroundings):
                 handle._metadata = metadata.copy() if type(metadata) is dict else self._object(metadata)
             return handle
         new_uuid = self.new_uuid
-        handle._uuid = handle._uuid or new_uuid()
+        handle._uuid = sampled or new_uuid()
         told = None
         if metadata is not None:
             handle._metadata = told = self._object(metadata)
@@ -137,7 +152,7 @@ class Lifecycle(Surroundings):
         if wanted or local is not None:
             document = annotated = None
             size = 0
-            if payload is not None and scope_type not in self.uncaptured:
+            if payload is not None and not (self.uncaptured and scope_type in self.uncaptured):
                 document = self._encode(payload)
                 size = len(document)
             if profile is not None:
@@ -221,7 +236,7 @@ class Lifecycle(Surroundings):
             if profile is not None:
                 annotated = self._end_profile(handle, annotated, profile)
                 size = len(annotated)
-            if output is not None and handle._type not in self.uncaptured:
+            if output is not None and not (self.uncaptured and handle._type in self.uncaptured):
                 document = self._encode(output)
                 size += len(document)
         finally:
