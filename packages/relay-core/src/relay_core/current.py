@@ -11,6 +11,7 @@ import _thread
 import contextvars
 import gc
 import sys
+from collections import deque
 from typing import Any, Final, Self
 
 from relay_core.handles import MarkIdentity, ScopeHandle, nearest_open
@@ -75,15 +76,17 @@ if sys.version_info >= (3, 12):
 
 else:
     # On 3.11 it does, and a `ContextVar.set` by a finalizer then frees what the interrupted one still works on: all
-    # variables of the context are lost, those of the application, too. So we hold on to that while we set, and do not
-    # set at all inside of a collection: what a finalizer pushes is not current there.
+    # variables of the context are lost, those of the application, too. So we hold on to that when the collector comes
+    # while we set (which costs less than half of holding it at every set), and do not set at all inside of a
+    # collection: what a finalizer pushes is not current there.
     _collecting_in = 0
+    _held: Final[deque[contextvars.Context]] = deque(maxlen=16)
+    """What our last set works on: the collector may come once for each of the few nodes that a set allocates."""
 
     def set_entry(entry: "Entry | None") -> None:
         """Make `entry` current, but for finalizers that the garbage collector runs."""
         if _collecting_in and _collecting_in == _thread.get_ident():
             return
-        _held = contextvars.copy_context()  # shares what the variable is stored in
         _set(entry)
 
     def watch_collector() -> None:
@@ -93,7 +96,15 @@ else:
 
     def _note_collection(phase: str, _: dict[str, int]) -> None:
         global _collecting_in
-        _collecting_in = _thread.get_ident() if phase == "start" else 0
+        if phase != "start":
+            _collecting_in = 0
+            return
+        _collecting_in = _thread.get_ident()
+        interrupted = sys._getframe().f_back  # None at the end of a thread
+        if interrupted is not None and interrupted.f_code is set_entry.__code__:
+            _held.append(contextvars.copy_context())  # shares what the variables are stored in
+        else:
+            _held.clear()  # there is one collection at a time, so nobody else is interrupted in a set
 
 
 def live(entry: Entry | None) -> ScopeHandle | Layer | None:
