@@ -106,6 +106,43 @@ def test_importing(module: str) -> None:
     assert nothing == imported(module)
 
 
+def run(script: str) -> str:
+    """Run a script in a process of its own and return what it prints."""
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+
+def test_observing_needs_no_control() -> None:
+    """The control side is not imported by scopes, subscribers and plugins, only by a name of its own."""
+    script = """
+import sys, relay_core
+relay_core.subscribers.register("it", lambda event: None)
+with relay_core.scope.scope("it"):
+    relay_core.scope.event("it")
+print([it for it in sys.modules if it.startswith(("relay_core.control", "relay_core.codecs"))])
+print(relay_core.ToolHandle.__name__, "relay_core.control" in sys.modules)
+"""
+
+    assert "[]\nScopeHandle True\n" == run(script)
+
+
+def test_public_names_are_attributes() -> None:
+    """After a plain import every public name is an attribute of the package, and listed by `dir`."""
+    script = """
+import relay_core
+listed = dir(relay_core)
+for name in relay_core.__all__:
+    assert name in listed and getattr(relay_core, name) is not None, name
+"""
+
+    assert "" == run(script)
+
+
+def test_other_names_are_no_attributes() -> None:
+    """A misspelt name of the package is an AttributeError as always."""
+    with pytest.raises(AttributeError, match="module 'relay_core' has no attribute 'tolls'"):
+        relay_core.tolls  # noqa: B018
+
+
 def test_control_is_made_once() -> None:
     """Threads that ask a runtime for its control side at the same time get the same one."""
     for _ in range(20):

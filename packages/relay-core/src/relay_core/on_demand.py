@@ -1,0 +1,112 @@
+"""Public names that `relay_core` imports when one of them is first used: who only observes needs none of them."""
+
+from relay_core.codecs import AnnotatedLLMRequest, AnnotatedLLMResponse, LLMRequest
+from relay_core.codecs.protocol import LlmCodec as LlmSanitizeRequestCodec
+from relay_core.codecs.protocol import LlmResponseCodec as LlmSanitizeResponseCodec
+from relay_core.control import (
+    LlmExecutionContext,
+    LLMHandle,
+    LLMRequestInterceptOutcome,
+    LlmStream,
+    LlmSyncStream,
+    PendingMarkSpec,
+    ToolExecutionContext,
+    ToolExecutionInterceptOutcome,
+    ToolExecutionResult,
+    ToolHandle,
+)
+from relay_core.control.functions import EventMetadataInjector as EventMetadataInjectorCallback
+from relay_core.control.functions import (
+    EventSanitizeGuardrail,
+    LlmConditionalExecutionGuardrail,
+    LlmExecutionIntercept,
+    LlmRequestIntercept,
+    LlmSanitizeRequestGuardrail,
+    LlmSanitizeResponseGuardrail,
+    LlmStreamExecutionIntercept,
+    ToolConditionalExecutionGuardrail,
+    ToolExecutionIntercept,
+    ToolRequestIntercept,
+    ToolSanitizeGuardrail,
+)
+from relay_core.json_types import (
+    DataSchema,
+    EventMetadata,
+    EventMetadataScalar,
+    EventMetadataValue,
+    Json,
+    JsonObject,
+    JsonPrimitive,
+    JsonValue,
+)
+from relay_core.llm_sanitizers import LlmCodecIdentity
+from relay_core.llm_sanitizers import LlmSanitizeContext as LlmSanitizeRequestContext
+from relay_core.llm_sanitizers import LlmSanitizeContext as LlmSanitizeResponseContext
+from relay_core.operational_log import debug, error, info, log, trace, warn
+from relay_core.scope_stack import (
+    ScopeStack,
+    create_scope_stack,
+    create_scope_stack_from_propagation,
+    fork_asyncio_context,
+    get_scope_stack,
+    propagate_scope_to_thread,
+    scope_stack_active,
+    set_thread_scope_stack,
+    use_scope_stack,
+)
+
+__all__ = [
+    "AnnotatedLLMRequest",
+    "AnnotatedLLMResponse",
+    "DataSchema",
+    "EventMetadata",
+    "EventMetadataInjectorCallback",
+    "EventMetadataScalar",
+    "EventMetadataValue",
+    "EventSanitizeGuardrail",
+    "Json",
+    "JsonObject",
+    "JsonPrimitive",
+    "JsonValue",
+    "LLMHandle",
+    "LLMRequest",
+    "LLMRequestInterceptOutcome",
+    "LlmCodecIdentity",
+    "LlmConditionalExecutionGuardrail",
+    "LlmExecutionContext",
+    "LlmExecutionIntercept",
+    "LlmRequestIntercept",
+    "LlmSanitizeRequestCodec",
+    "LlmSanitizeRequestContext",
+    "LlmSanitizeRequestGuardrail",
+    "LlmSanitizeResponseCodec",
+    "LlmSanitizeResponseContext",
+    "LlmSanitizeResponseGuardrail",
+    "LlmStream",
+    "LlmStreamExecutionIntercept",
+    "LlmSyncStream",
+    "PendingMarkSpec",
+    "ScopeStack",
+    "ToolConditionalExecutionGuardrail",
+    "ToolExecutionContext",
+    "ToolExecutionIntercept",
+    "ToolExecutionInterceptOutcome",
+    "ToolExecutionResult",
+    "ToolHandle",
+    "ToolRequestIntercept",
+    "ToolSanitizeGuardrail",
+    "create_scope_stack",
+    "create_scope_stack_from_propagation",
+    "debug",
+    "error",
+    "fork_asyncio_context",
+    "get_scope_stack",
+    "info",
+    "log",
+    "propagate_scope_to_thread",
+    "scope_stack_active",
+    "set_thread_scope_stack",
+    "trace",
+    "use_scope_stack",
+    "warn",
+]
