@@ -8,7 +8,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain.tools import InjectedState, ToolRuntime
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import StructuredTool, tool
 from pydantic import BaseModel, Field
@@ -204,6 +204,39 @@ def test_nested_calls_of_other_models_are_controlled(recording: Recording) -> No
     managed(Chat(body=lambda: inner.invoke("inner")), runtime=recording.relay).invoke("outer")
 
     assert ["llm", "llm"] == asked
+
+
+@pytest.mark.parametrize("on_loop", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize(
+    ("chunks", "recorded"),
+    [
+        ([AIMessageChunk("from "), AIMessageChunk("cache")], {"role": "assistant", "content": "from cache"}),
+        ([AIMessageChunk("whole")], {"role": "assistant", "content": "whole"}),
+        (["from ", "cache"], "from cache"),
+        ([1, 2], [1, 2]),
+        ([], None),
+    ],
+)
+def test_stream_from_an_intercept(
+    recording: Recording, config: dict[str, Any], on_loop: bool, chunks: list[Any], recorded: Any
+) -> None:
+    """A stream that an intercept makes itself is recorded with the text that its chunks add up to."""
+
+    async def cached_async(context: Any, following: Any) -> Any:
+        for chunk in chunks:
+            yield chunk
+
+    async def collected(model: Any) -> list[Any]:
+        return [chunk async for chunk in model.astream("hi", config)]
+
+    intercept: Any = cached_async if on_loop else lambda context, following: iter(chunks)
+    recording.relay.intercepts.register_llm_stream_execution("cache", 1, intercept)
+    model: Any = managed(StreamingChat(words=[KeyError("asked")]), runtime=recording.relay)
+    given = asyncio.run(collected(model)) if on_loop else list(model.stream("hi", config))
+
+    (root,) = recording.roots
+    assert root.end is not None
+    assert (chunks, recorded) == (given, root.end.data)
 
 
 # Tools ----------------------------------------------------------------------------------------------------------------

@@ -255,6 +255,39 @@ def test_intercept_may_answer_for_a_model(recording: Recording, run: Run) -> Non
     assert ("Chat", {"role": "assistant", "content": "known"}) == (asked.name, asked.end.data)
 
 
+def test_intercept_may_fail_before_a_tool(recording: Recording, run: Run) -> None:
+    """A tool call that fails in an execution intercept is one tool scope with an error; the tool is not called."""
+
+    def broken(context: Any, following: Any) -> Any:
+        raise LookupError("no connection")
+
+    recording.relay.intercepts.register_tool_execution("broken", 1, broken)
+    with pytest.raises(LookupError, match="no connection"):
+        run(Chat(answers=[asks("add", a=1, b=2), "never"]))
+
+    (called,) = kinds(recording, "tool")
+    assert called.end is not None
+    assert ("add", {"a": 1, "b": 2}, Outcome.ERROR) == (called.name, called.start.data, called.end.outcome)
+
+
+def test_intercept_may_fail_after_a_tool(recording: Recording, run: Run, on_loop: bool) -> None:
+    """What an execution intercept raises after the tool has answered does not make a second scope of the call."""
+
+    def broken(context: Any, following: Any) -> Any:
+        following(context.args)
+        raise LookupError
+
+    async def broken_async(context: Any, following: Any) -> Any:
+        await following(context.args)
+        raise LookupError
+
+    recording.relay.intercepts.register_tool_execution("broken", 1, broken_async if on_loop else broken)
+    with pytest.raises(LookupError):
+        run(Chat(answers=[asks("add", a=1, b=2), "never"]))
+
+    assert [Outcome.OK] == [node.end.outcome for node in kinds(recording, "tool")]
+
+
 @pytest.mark.parametrize("error", [KeyError("odd"), ZeroDivisionError(), PermissionError("no")])
 def test_errors_of_model_and_tool_reach_the_caller(recording: Recording, run: Run, error: Exception) -> None:
     """Whatever a model or a tool raises reaches the application as the same object."""

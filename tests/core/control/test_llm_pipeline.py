@@ -239,3 +239,17 @@ async def test_answered_by_an_intercept(recording: Recording) -> None:
     start, end = await recording.events()
     assert {"headers": {"x-team": "a"}, "content": CONTENT} == start.data
     assert {"cached": True} == end.data
+
+
+async def test_failed_in_an_intercept(recording: Recording) -> None:
+    """A call that fails in an intercept before it is made has its scope from here, too, and the caller the exception."""
+
+    def broken(context: Any, following: Any) -> Any:
+        raise LookupError("no connection")
+
+    recording.relay.intercepts.register_llm_execution("broken", 1, broken)
+    never: Any = pytest.fail
+    with pytest.raises(LookupError, match="no connection"):
+        await recording.relay.llm.execute("p", REQUEST, never, model_name="m-1", recorded=False)
+
+    assert ["+p", "-p error"] == await recording.story()

@@ -420,3 +420,20 @@ async def test_a_stream_that_an_intercept_makes(recording: Recording) -> None:
     assert ("streaming",) == tuple(start.attributes)
     assert "from cache" == end.data
     assert start.timestamp_us < end.timestamp_us
+
+
+@pytest.mark.parametrize("wrong", [LookupError("no connection"), "no stream"], ids=["raises", "nonsense"])
+async def test_a_stream_that_an_intercept_does_not_make(recording: Recording, wrong: Any) -> None:
+    """A stream that fails in an intercept before the call is made is recorded here, too."""
+
+    async def broken(context: LlmExecutionContext, following: Any) -> Any:
+        if isinstance(wrong, Exception):
+            raise wrong
+        return wrong
+
+    recording.relay.intercepts.register_llm_stream_execution("broken", 1, broken)
+    never: Any = pytest.fail
+    with pytest.raises((LookupError, TypeError)):
+        await recording.relay.llm.stream_execute("p", REQUEST, never, never, never, recorded=False)
+
+    assert ["+p", "-p error"] == await recording.story()

@@ -371,6 +371,38 @@ async def test_answered_by_an_intercept(recording: Recording) -> None:
     assert {"tool_call_id": "c1", "tool_result_annotation": "note"} == end.category_profile
 
 
+async def test_failed_in_an_intercept(recording: Recording) -> None:
+    """A call that fails in an intercept before it is made has its scope from here, too, and the caller the exception."""
+    relay = recording.relay
+
+    async def broken(context: Any, following: Any) -> Any:
+        raise LookupError("no connection")
+
+    relay.intercepts.register_tool_execution("broken", 1, broken)
+    never: Any = pytest.fail
+
+    with relay.scopes.scope("request"), pytest.raises(LookupError, match="no connection"):
+        await relay.tools.execute("t", ARGS, never, tool_call_id="c1", recorded=False)
+
+    assert ["+request", "request > +t", "request > -t error", "-request ok"] == await recording.story()
+    start, end = [event for event in await recording.events() if event.name == "t"]
+    assert (ARGS, "no connection") == (start.data, (end.metadata or {})["otel.status_description"])
+
+
+async def test_failed_after_the_call(recording: Recording) -> None:
+    """A call that was made has the integration's scope: what an intercept raises afterwards adds none."""
+
+    async def broken(context: Any, following: Any) -> Any:
+        await following(context.args)
+        raise LookupError
+
+    recording.relay.intercepts.register_tool_execution("broken", 1, broken)
+    with pytest.raises(LookupError):
+        await recording.relay.tools.execute("t", ARGS, lambda args: "made", recorded=False)
+
+    assert [] == await recording.story()
+
+
 async def test_an_outcome_around_what_next_gave(recording: Recording) -> None:
     """An intercept may wrap the result of `next` in an outcome: the tool's own result and annotation stay."""
 

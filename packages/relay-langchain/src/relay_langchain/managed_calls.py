@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import AIMessageChunk, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 
@@ -151,15 +151,16 @@ class _ManagedModel:
             return
         setting = _setting_of(self)
         asked = _asked(self, input, stop, kwargs)
-        before = asked.llm_request()
+        before, answer = asked.llm_request(), _Answer()
 
         def call(after: LLMRequest) -> Iterator[Any]:
+            answer.is_ours = False
             final = asked.edited(before, after)
             chunks = own.stream(final.messages, setting.observation.config(config, self), **_options(final))
             return _stepping(self, chunks)
 
         with setting.relay.llm.stream_execute_sync(
-            _name(self), before, call, _ignored, _nothing, model_name=asked.model, codec=CODEC, recorded=False
+            _name(self), before, call, answer.add, answer.whole, model_name=asked.model, codec=CODEC, recorded=False
         ) as chunks:
             yield from chunks
 
@@ -173,15 +174,16 @@ class _ManagedModel:
             return
         setting = _setting_of(self)
         asked = _asked(self, input, stop, kwargs)
-        before = asked.llm_request()
+        before, answer = asked.llm_request(), _Answer()
 
         def call(after: LLMRequest) -> AsyncIterator[Any]:
+            answer.is_ours = False
             final = asked.edited(before, after)
             chunks = own.astream(final.messages, setting.observation.config(config, self), **_options(final))
             return _stepping_async(self, chunks)
 
         async with await setting.relay.llm.stream_execute(
-            _name(self), before, call, _ignored, _nothing, model_name=asked.model, codec=CODEC, recorded=False
+            _name(self), before, call, answer.add, answer.whole, model_name=asked.model, codec=CODEC, recorded=False
         ) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -323,9 +325,27 @@ async def _stepping_async(target: object, chunks: AsyncIterator[Any]) -> AsyncIt
             await close()
 
 
-def _ignored(chunk: object) -> None:
-    """A collector for streams that a callback handler records."""
+class _Answer:
+    """The chunks of a stream that an intercept makes itself: nobody else records them."""
 
+    __slots__ = ("_chunks", "is_ours")
 
-def _nothing() -> None:
-    """A finalizer for streams that a callback handler records."""
+    def __init__(self) -> None:
+        self.is_ours = True
+        """Whether the model was not asked; else its handler records the stream, and no chunk is kept."""
+        self._chunks: list[Any] = []
+
+    def add(self, chunk: object) -> None:
+        if self.is_ours:
+            self._chunks.append(chunk)
+
+    def whole(self) -> Any:
+        """Return what the chunks add up to, and all of them where they do not."""
+        chunks = self._chunks
+        if not chunks:
+            return None
+        if all(isinstance(chunk, str) for chunk in chunks):
+            return "".join(chunks)
+        if all(isinstance(chunk, AIMessageChunk) for chunk in chunks):
+            return chunks[0] + chunks[1:] if len(chunks) > 1 else chunks[0]
+        return chunks

@@ -68,7 +68,7 @@ class LlmCalls:
             codec: Gives request intercepts the normalized view, and the start event its ``annotated_request``.
             response_codec: Gives the end event its ``annotated_response``; the response is not touched.
             recorded: False where an integration records the call: it is controlled here, and has a scope
-                from here only where an intercept answers in its place.
+                from here only where an intercept answers in its place, or fails before.
 
         Returns:
             What `func` or an intercept returned.

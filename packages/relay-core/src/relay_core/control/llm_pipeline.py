@@ -79,7 +79,7 @@ class LlmPipeline:
     async def execute(self, call: LlmCall, pace: Pace) -> Any:
         """Run every stage of a call that gives one response.
 
-        One that is not recorded here has a scope of its own only where an intercept answers it.
+        One that is not recorded here has a scope of its own only where it ends in an intercept.
 
         Raises:
             GuardrailRejected: A guardrail refused; a mark says so.
@@ -89,7 +89,7 @@ class LlmPipeline:
         chain = self._host.middleware.chain(Kind.LLM_EXECUTION, call.parent, pace)
         if not call.recorded:
             emit_pending(self._host, call.parent, call.marks)
-            return await self._answered_elsewhere(call, request, pace, chain)
+            return await self._recorded_elsewhere(call, request, pace, chain)
         handle = self.start(call, request, call.attributes)
         emit_pending(self._host, handle, call.marks)
         with ManagedScope(self._host.scopes, handle) as managed:
@@ -97,14 +97,32 @@ class LlmPipeline:
         managed.finish(response, category_profile=self.end_profile(call.response_codec, response))
         return response
 
-    async def _answered_elsewhere(self, call: LlmCall, request: LLMRequest, pace: Pace, chain: Sequence[Entry]) -> Any:
+    async def _recorded_elsewhere(self, call: LlmCall, request: LLMRequest, pace: Pace, chain: Sequence[Entry]) -> Any:
+        """Run what is left; record here what ends in an intercept: the integration never gets to know of it."""
         began = datetime.now(UTC)
-        response = await around(_LlmLayer(call, pace), pace, chain, request)
-        if not call.reached:  # the integration never got to know of it
+        try:
+            response = await around(_LlmLayer(call, pace), pace, chain, request)
+        except BaseException as error:
+            self._failed_elsewhere(call, request, call.attributes, began, error)
+            raise
+        if not call.reached:
             handle = self.start(call, request, call.attributes, began)
             profile = self.end_profile(call.response_codec, response)
             self._host.scopes.end(handle, output=response, category_profile=profile)
         return response
+
+    def _failed_elsewhere(
+        self,
+        call: LlmCall,
+        request: LLMRequest,
+        attributes: Attributes | None,
+        began: datetime,
+        error: BaseException,
+    ) -> None:
+        if not call.reached:
+            scopes = self._host.scopes
+            handle = self.start(call, request, attributes, began)
+            scopes.end(handle, outcome=scopes.outcome_of(error), error=error)
 
     async def open_stream(
         self, call: LlmCall, pace: Pace, collector: Callable[[Any], object], finalizer: Callable[[], Any]
@@ -133,7 +151,11 @@ class LlmPipeline:
         continuations: list[Continuation] = []
         source = around(_LlmLayer(call, pace), pace, chain, request, continuations)
         if handle is None:
-            return OpenStream(record, _readable(await source, pace), continuations)
+            try:
+                return OpenStream(record, _readable(await source, pace), continuations)
+            except BaseException as error:
+                self._failed_elsewhere(call, request, attributes, began, error)
+                raise
         with ManagedScope(self._host.scopes, handle):
             return OpenStream(record, _readable(await source, pace), continuations)
 

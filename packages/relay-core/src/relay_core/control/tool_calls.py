@@ -74,7 +74,7 @@ class ToolCalls:
             metadata: Recorded on the call's scopes and on the mark of a refusal.
             tool_call_id: The provider's id of the call; recorded on both events.
             recorded: False where an integration records the call: it is controlled here, and has a scope
-                from here only where an intercept answers in its place.
+                from here only where an intercept answers in its place, or fails before.
 
         Returns:
             What `func` or an intercept returned, in a `ToolExecutionResult` if it is not one already.

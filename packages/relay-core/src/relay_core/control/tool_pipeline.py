@@ -1,11 +1,11 @@
 """The stages of a managed tool call, where there is middleware."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
-from relay_core.chains import Kind
+from relay_core.chains import Entry, Kind
 from relay_core.control.copies import shallow, taken
 from relay_core.control.guard import refusal
 from relay_core.control.host import Host
@@ -50,6 +50,8 @@ class ToolCall:
     """Whether the call gets a scope; if not, a framework's integration records it."""
     reached: bool = False
     """Whether the function was called."""
+    handle: ScopeHandle | None = None
+    """The call's scope, once it has one."""
     marks: list[PendingMarkSpec] = field(default_factory=list[PendingMarkSpec])
 
 
@@ -63,7 +65,7 @@ class ToolPipeline:
         self._host = host
 
     async def execute(self, call: ToolCall, pace: Pace) -> ToolExecutionResult[Any]:
-        """Run every stage; a call that is not recorded here has a scope of its own only where an intercept answers it.
+        """Run every stage; a call that is not recorded here has a scope of its own only where it ends in an intercept.
 
         Raises:
             GuardrailRejected: A guardrail refused; a mark says so.
@@ -77,21 +79,32 @@ class ToolPipeline:
             raise GuardrailRejected(reason)
         args = await self.rewritten(call, pace)
         chain = host.middleware.chain(Kind.TOOL_EXECUTION, call.parent, pace)
-        handle = call.parent
         try:
             if not call.recorded:
-                began = datetime.now(UTC)
-                given: ToolExecutionResult[Any] = await around(_ToolLayer(call, pace), pace, chain, args)
-                if not call.reached:  # the integration never got to know of it
-                    handle = self._start(call, args, began)
-                    host.scopes.end(handle, output=given.result, category_profile=end_profile(given))
-                return given
-            handle = self._start(call, args)
-            with ManagedScope(host.scopes, handle) as managed:
+                return await self._recorded_elsewhere(call, args, pace, chain)
+            with ManagedScope(host.scopes, self._start(call, args)) as managed:
                 result: ToolExecutionResult[Any] = await around(_ToolLayer(call, pace), pace, chain, args)
             managed.finish(result.result, category_profile=end_profile(result))
         finally:
-            emit_pending(host, handle, call.marks)
+            emit_pending(host, call.handle or call.parent, call.marks)
+        return result
+
+    async def _recorded_elsewhere(
+        self, call: ToolCall, args: Any, pace: Pace, chain: Sequence[Entry]
+    ) -> ToolExecutionResult[Any]:
+        """Run what is left; record here what ends in an intercept: the integration never gets to know of it."""
+        scopes = self._host.scopes
+        began = datetime.now(UTC)
+        try:
+            result: ToolExecutionResult[Any] = await around(_ToolLayer(call, pace), pace, chain, args)
+        except BaseException as error:
+            if not call.reached:
+                handle = self._start(call, args, began)
+                scopes.end(handle, outcome=scopes.outcome_of(error), error=error)
+            raise
+        if not call.reached:
+            handle = self._start(call, args, began)
+            scopes.end(handle, output=result.result, category_profile=end_profile(result))
         return result
 
     async def refusal(self, call: ToolCall, pace: Pace) -> str | None:
@@ -117,7 +130,7 @@ class ToolPipeline:
         return args
 
     def _start(self, call: ToolCall, args: Any, timestamp: datetime | None = None) -> ScopeHandle:
-        return self._host.scopes.start(
+        call.handle = handle = self._host.scopes.start(
             call.name,
             ScopeType.Tool,
             handle=call.parent,
@@ -128,6 +141,7 @@ class ToolPipeline:
             category_profile=start_profile(call.tool_call_id),
             timestamp=timestamp,
         )
+        return handle
 
 
 class _ToolLayer(Layer):
