@@ -5,14 +5,16 @@ asks gets a copy of its own. This module does not emit and does not deliver.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol, Self, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast, final
 
 import orjson
 
-from relay_core.codecs.recorded import RecordedLLMRequest, RecordedLLMResponse
 from relay_core.json_values import is_object
 from relay_core.timestamps import format_timestamp
 from relay_core.vocabulary import ATOF_VERSION, Outcome
+
+if TYPE_CHECKING:
+    from relay_core.codecs.recorded import RecordedLLMRequest, RecordedLLMResponse
 
 __all__ = ["Event", "Identity", "MarkEvent", "Record", "ScopeEvent", "Scrubber", "event_from_record"]
 
@@ -298,14 +300,18 @@ class ScopeEvent(Event):
             return None
 
     @property
-    def annotated_request(self) -> RecordedLLMRequest | None:
+    def annotated_request(self) -> "RecordedLLMRequest | None":
         """The normalized LLM request of a start event's profile, or None: ``["messages"]`` is also ``.messages``."""
+        from relay_core.codecs.recorded import RecordedLLMRequest  # not imported by those who never look
+
         recorded = (self.category_profile or {}).get("annotated_request")
         return RecordedLLMRequest(recorded) if is_object(recorded) else None
 
     @property
-    def annotated_response(self) -> RecordedLLMResponse | None:
+    def annotated_response(self) -> "RecordedLLMResponse | None":
         """The normalized LLM response of an end event's profile, or None: ``["usage"]`` is also ``.usage``."""
+        from relay_core.codecs.recorded import RecordedLLMResponse
+
         recorded = (self.category_profile or {}).get("annotated_response")
         return RecordedLLMResponse(recorded) if is_object(recorded) else None
 
