@@ -483,6 +483,21 @@ def projecting(function: Callable[[Any], object], asked: list[type] | None = Non
     return PayloadEncoder(resolve=resolve)
 
 
+class Listing:
+    """A plugin's function that projects whole lists, too."""
+
+    def __init__(self, function: Callable[[Any], object]) -> None:
+        self.function = function
+        self.lists = 0
+
+    def __call__(self, value: Any) -> object:
+        return self.function(value)
+
+    def project_list(self, values: list[Any]) -> list[Any]:
+        self.lists += 1
+        return [self.function(value) if type(value) is Foreign else value for value in values]
+
+
 def test_a_plugin_may_say_what_becomes_of_a_type() -> None:
     """The function is asked for once per type that JSON does not know, until the plugins change."""
     asked: list[type] = []
@@ -509,21 +524,60 @@ def test_a_plugin_may_say_what_becomes_of_a_type() -> None:
         ({"$type": "object"}, object()),
     ],
 )
-def test_projections_may_hold_what_is_foreign_again(expected: object, content: object) -> None:
-    """What a projection returns is walked where it is not plain."""
-    encoder = projecting(lambda value: {"content": value.content})
+@pytest.mark.parametrize("kind", [None, Listing])
+def test_projections_may_hold_what_is_foreign_again(expected: object, content: object, kind: Any) -> None:
+    """What a projection returns is walked where it is not plain, also where a plugin says that it is."""
+    encoder = projecting((kind or (lambda function: function))(lambda value: {"content": value.content}))
 
-    assert [{"content": expected}] == decoded(encoder.encode([Foreign(content)]))
+    assert [{"content": expected}] * 2 == decoded(encoder.encode([Foreign(content), Foreign(content)]))
 
 
-def test_a_projection_may_return_any_value_and_itself() -> None:
+@pytest.mark.parametrize("kind", [None, Listing])
+def test_a_projection_may_return_any_value_and_itself(kind: Any) -> None:
     """A projection into a scalar, another foreign object or a cycle is recorded like any other value."""
-    assert "x" == decoded(projecting(lambda _: "x").encode(Foreign(1)))
-    assert ["red"] == decoded(projecting(lambda _: Colour.RED).encode([Foreign(1)]))
-    assert {"$ref": "cycle"} == decoded(projecting(lambda value: value).encode(Foreign(1)))
-    assert {"me": {"$ref": "cycle"}} == decoded(projecting(lambda value: {"me": value}).encode(Foreign(1)))
-    endless = projecting(Foreign).encode([Foreign(1)])
-    assert [{"$error": f"{__name__}.Foreign"}] == decoded(endless)
+
+    def encode(function: Callable[[Any], object], value: object) -> Any:
+        encoder = projecting(function if kind is None else kind(function))
+        encoder.encode(Foreign(1))
+        return decoded(encoder.encode(value))
+
+    assert "x" == encode(lambda _: "x", Foreign(1))
+    assert ["red"] == encode(lambda _: Colour.RED, [Foreign(1)])
+    assert {"$ref": "cycle"} == encode(lambda value: value, Foreign(1))
+    assert {"me": {"$ref": "cycle"}} == encode(lambda value: {"me": value}, Foreign(1))
+    (endless,) = encode(Foreign, [Foreign(1)])
+    assert {"$error"} == endless.keys()
+
+
+def test_a_plugin_may_project_whole_lists() -> None:
+    """A list that begins with such a value is projected in one call, once the type is known, and loses nothing."""
+    function = Listing(lambda value: {"content": value.content})
+    encoder = projecting(function)
+    mixed = [Foreign(1), {"x": Foreign([2])}, "s", None, [Foreign(3)]]
+    expected = [{"content": 1}, {"x": {"content": [2]}}, "s", None, [{"content": 3}]]
+    assert expected == decoded(encoder.encode(mixed))
+    before = function.lists
+
+    assert [{"content": 1}, 2] == decoded(encoder.encode([Foreign(1), 2]))
+    assert {"a": [{"content": 1}, "s"], "b": []} == decoded(encoder.encode({"a": [Foreign(1), "s"], "b": []}))
+    assert before + 2 == function.lists
+    assert expected == decoded(encoder.encode(mixed))
+    assert [[1, {"content": 1}]] == decoded(encoder.encode([[1, Foreign(1)]]))
+
+
+def test_a_list_that_a_plugin_cannot_project_is_projected_item_by_item() -> None:
+    """One bad value costs the others nothing, and a list beyond the limit is cut as ever."""
+    encoder = projecting(Listing(lambda value: {"content": 1 // value.content}))
+    encoder.encode(Foreign(1))
+
+    recorded = decoded(encoder.encode([Foreign(1), Foreign(0), Foreign(1)]))
+    assert [{"content": 1}, {"$error": f"{__name__}.Foreign"}, {"content": 1}] == recorded
+    assert 1 == encoder.failed
+
+    encoder.limits = PayloadLimits(max_bytes=1000)
+    cut = decoded(encoder.encode([Foreign(1)] * 1000))
+    assert {"content": 1} == cut[0] == cut[-1]
+    assert {"$truncated"} == cut[1].keys()
 
 
 def test_a_projection_or_a_property_that_raises_is_an_error_in_place() -> None:

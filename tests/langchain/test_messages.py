@@ -1,5 +1,6 @@
 """Messages become OpenAI chat messages."""
 
+import enum
 from typing import Any
 
 import pytest
@@ -23,6 +24,10 @@ def project(message: BaseMessage) -> Any:
     projection = message_projection(type(message))
     assert projection is not None
     return projection(message)
+
+
+class Colour(enum.Enum):
+    RED = "red"
 
 
 class Shout(HumanMessage):
@@ -95,6 +100,28 @@ def test_arguments_that_are_no_plain_json() -> None:
     (call,) = project(AIMessage("", tool_calls=[{"name": "f", "args": args, "id": "c"}]))["tool_calls"]
 
     assert args == call["function"]["arguments"]
+
+
+def test_arguments_may_hold_an_enum() -> None:
+    """A member of an enum among the arguments does not run while the native encoder walks them."""
+    args = {"colour": Colour.RED, "n": 1}
+
+    (call,) = project(AIMessage("", tool_calls=[{"name": "f", "args": args, "id": "c"}]))["tool_calls"]
+
+    assert args == call["function"]["arguments"]
+
+
+def test_messages_that_lack_fields() -> None:
+    """What was made without validation, or by an older version, is recorded as far as it goes."""
+    older = AIMessage("yes", id="m")
+    for field in ("name", "tool_calls", "invalid_tool_calls"):
+        del older.__dict__[field]
+
+    assert [
+        {"role": "user", "content": None},
+        {"role": "assistant", "content": "yes", "id": "m"},
+        {"role": "tool", "content": "3", "tool_call_id": None},
+    ] == chat_messages([HumanMessage.model_construct(), older, ToolMessage.model_construct(content="3")])
 
 
 def test_content_blocks_are_kept() -> None:

@@ -301,7 +301,9 @@ def relay_payload_encoder(type: type) -> Callable[[object], object] | None:
     Order: `tryfirst`, registration order, `trylast`; the first answer that is not None wins, the rest is not asked.
     Returns: a function that turns a value of this type into what JSON knows, or into values that are encoded in turn;
     or None for "not mine". The function runs in emitting threads, several at a time; it may neither consume nor keep
-    the value.
+    the value. Where lists of many such values are common, it may be an object with a method `project_list`, too: that
+    is given a list whose first item is of this type, and returns a list with what stands for each item, or the item
+    itself. What such an object returns has to be plain data as a rule: it is encoded without being walked first.
     Raising: is logged and counted under the plugin's name, and the next plugin is asked. Where the returned function
     raises, `{"$error": "package.Class"}` is recorded in place of the value.
 

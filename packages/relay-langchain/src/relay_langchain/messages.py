@@ -1,7 +1,7 @@
-"""LangChain messages as OpenAI chat messages, from a message's own fields. Nothing is encoded here.
+"""LangChain messages as OpenAI chat messages, from a message's own fields.
 
 A message is a pydantic model: reading its ``__dict__`` costs a tenth of what ``model_dump`` or one missing attribute
-does.
+does. Histories are most of what an agent's record consists of, so a whole conversation is projected in one call.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,132 +19,187 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-__all__ = ["assistant_message", "chat_messages", "message_projection", "tool_calls"]
+from relay_core.payload.native import encode_plain
+from relay_langchain.projections import PlainProjection
 
-Projection = Callable[[Any], Any]
+__all__ = ["assistant_message", "chat_messages", "message_projection"]
+
+Fields = Mapping[str, Any]
+"""The fields of a message; all that are read here are there, if only as None."""
 
 _ASSISTANT_EXTRAS: Final = ("refusal", "reasoning_content", "audio", "function_call")
 """What providers put beside the content and OpenAI's format, or its common extensions, has a place for."""
 
+_kind_of: Callable[[object], type[Any]] = type
+"""The exact type of a value, without what a checker thinks that it now knows of it."""
 
-def message_projection(kind: type) -> Projection | None:
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_LONGEST: Final = 1 << 30
+"""How large arguments may be to become a string; the payload's own limit is for the payload encoder to apply."""
+
+
+class MessageProjection(PlainProjection):
+    """Turns messages of any class into plain data, one by one or a conversation at a time."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        """Project as `chat_messages` does."""
+        super().__init__(_message)
+
+    def project_list(self, values: list[Any]) -> list[Any]:
+        """Return a conversation in OpenAI's shape; what is no LangChain message stays as it is."""
+        return chat_messages(values)
+
+
+def message_projection(kind: type) -> MessageProjection | None:
     """Return what turns messages of this class into plain data, or None if it is no message class."""
-    if not issubclass(kind, BaseMessage):
-        return None
-    for base, projection in _PROJECTIONS:
-        if issubclass(kind, base):
-            return projection
-    return _other_message
+    return MessageProjection() if issubclass(kind, BaseMessage) else None
 
 
-def chat_messages(messages: Iterable[object]) -> list[Any]:
+def chat_messages(messages: Iterable[Any]) -> list[Any]:
     """Return a conversation in OpenAI's shape; what is no LangChain message stays as it is."""
     projected: list[Any] = []
+    append, known = projected.append, _by_class.get
     for message in messages:
-        kind = type(message)
-        projection = _by_class.get(kind)
-        if projection is None:
-            if len(_by_class) >= _MAX_CLASSES:
-                _by_class.clear()
-            projection = _by_class[kind] = message_projection(kind) or _as_it_is
-        projected.append(projection(message))
+        project = known(_kind_of(message))
+        try:
+            append(_message(message) if project is None else project(message.__dict__))
+        except KeyError:  # made without validation, or by an older version that did not have the field
+            append(_message(message))
     return projected
 
 
 def assistant_message(message: BaseMessage) -> dict[str, Any]:
     """Return an AI message as an OpenAI assistant message."""
-    fields = message.__dict__
-    projected = _common("assistant", fields)
-    if fields.get("tool_calls") or fields.get("invalid_tool_calls"):
-        projected["tool_calls"] = tool_calls(fields)
-    extras = fields.get("additional_kwargs")
-    if extras:
+    return _assistant(_NOTHING | message.__dict__)
+
+
+def _message(message: Any) -> Any:
+    """Return one message of any class, whatever it lacks."""
+    kind = _kind_of(message)
+    project = _by_class.get(kind)
+    if project is None:
+        if not issubclass(kind, BaseMessage):
+            return message
+        if len(_by_class) >= _MAX_CLASSES:
+            _by_class.clear()
+        project = _by_class[kind] = next(project for base, project in _PROJECTIONS if issubclass(kind, base))
+    return project(_NOTHING | message.__dict__)
+
+
+# What conversations are made of comes without further calls: each would cost a quarter of all the rest.
+
+
+def _user(fields: Fields) -> dict[str, Any]:
+    projected: dict[str, Any] = {"role": "user", "content": fields["content"]}
+    if (name := fields["name"]) is not None:
+        projected["name"] = name
+    if (message_id := fields["id"]) is not None:
+        projected["id"] = message_id
+    return projected
+
+
+def _assistant(fields: Fields) -> dict[str, Any]:
+    projected: dict[str, Any] = {"role": "assistant", "content": fields["content"]}
+    if (name := fields["name"]) is not None:
+        projected["name"] = name
+    if (message_id := fields["id"]) is not None:
+        projected["id"] = message_id
+    if fields["tool_calls"] or fields["invalid_tool_calls"]:
+        projected["tool_calls"] = _tool_calls(fields)
+    if extras := fields["additional_kwargs"]:
         for key in _ASSISTANT_EXTRAS:
             if (value := extras.get(key)) is not None:
                 projected[key] = value
     return projected
 
 
-def tool_calls(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the tool calls of an AI message's fields in OpenAI's shape; those that were not valid JSON verbatim."""
-    valid, invalid = fields.get("tool_calls") or (), fields.get("invalid_tool_calls") or ()
-    projected = [_function_call(call.get("id"), call.get("name"), _arguments(call.get("args"))) for call in valid]
-    projected += [_function_call(call.get("id"), call.get("name"), call.get("args")) for call in invalid]
+def _tool(fields: Fields) -> dict[str, Any]:
+    projected: dict[str, Any] = {"role": "tool", "content": fields["content"]}
+    if (name := fields["name"]) is not None:
+        projected["name"] = name
+    if (message_id := fields["id"]) is not None:
+        projected["id"] = message_id
+    projected["tool_call_id"] = fields["tool_call_id"]
+    if fields["status"] == "error":
+        projected["status"] = "error"
     return projected
 
 
-def _function_call(call_id: object, name: object, arguments: object) -> dict[str, Any]:
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+def _tool_calls(fields: Fields) -> list[dict[str, Any]]:
+    """Return the tool calls of an AI message in OpenAI's shape; those that were not valid JSON verbatim."""
+    projected: list[dict[str, Any]] = []
+    for call in fields["tool_calls"] or ():
+        function = {"name": call.get("name"), "arguments": _arguments(call.get("args"))}
+        projected.append({"id": call.get("id"), "type": "function", "function": function})
+    for call in fields["invalid_tool_calls"] or ():
+        function = {"name": call.get("name"), "arguments": call.get("args")}
+        projected.append({"id": call.get("id"), "type": "function", "function": function})
+    return projected
 
 
-def _arguments(args: object) -> object:
+def _arguments(args: Any) -> object:
     """Return the arguments as a JSON string; as they are where they are no plain JSON, for the payload encoder."""
     try:
-        return orjson.dumps(args).decode()
-    except TypeError:
+        if _kind_of(args) is dict:
+            own: dict[str, Any] = args.copy()  # another thread may change the other one while the encoder walks it
+            if _SCALARS.issuperset(map(type, own.values())):
+                return orjson.dumps(own).decode()
+        document = encode_plain(args, _LONGEST, True)
+    except Exception:  # not plain, or not JSON
         return args
+    return args if document is None else document.decode()
 
 
-def _common(role: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    projected: dict[str, Any] = {"role": role, "content": fields.get("content")}
-    if (name := fields.get("name")) is not None:
-        projected["name"] = name
-    if (message_id := fields.get("id")) is not None:
-        projected["id"] = message_id
-    return projected
+def _system(fields: Fields) -> dict[str, Any]:
+    extras = fields["additional_kwargs"]
+    return _user(fields) | {"role": extras.get("__openai_role__", "system") if extras else "system"}
 
 
-def _user_message(message: BaseMessage) -> dict[str, Any]:
-    return _common("user", message.__dict__)
+def _chat(fields: Fields) -> dict[str, Any]:
+    return _user(fields) | {"role": fields["role"] or "unknown"}
 
 
-def _system_message(message: BaseMessage) -> dict[str, Any]:
-    fields = message.__dict__
-    extras = fields.get("additional_kwargs")
-    return _common(extras.get("__openai_role__", "system") if extras else "system", fields)
+def _function(fields: Fields) -> dict[str, Any]:
+    return _user(fields) | {"role": "function"}
 
 
-def _tool_message(message: BaseMessage) -> dict[str, Any]:
-    fields = message.__dict__
-    projected = _common("tool", fields)
-    projected["tool_call_id"] = fields.get("tool_call_id")
-    if (status := fields.get("status")) == "error":
-        projected["status"] = status
-    return projected
+def _remove(fields: Fields) -> dict[str, Any]:
+    return _user(fields) | {"role": "remove"}
 
 
-def _chat_message(message: BaseMessage) -> dict[str, Any]:
-    fields = message.__dict__
-    return _common(fields.get("role") or "unknown", fields)
+def _other(fields: Fields) -> dict[str, Any]:
+    return _user(fields) | {"role": str(fields["type"] or "unknown")}
 
 
-def _function_message(message: BaseMessage) -> dict[str, Any]:
-    return _common("function", message.__dict__)
+_NOTHING: Final[dict[str, Any]] = dict.fromkeys(
+    (
+        "content",
+        "additional_kwargs",
+        "type",
+        "name",
+        "id",
+        "tool_calls",
+        "invalid_tool_calls",
+        "tool_call_id",
+        "status",
+        "role",
+    )
+)
+"""Stands for the fields that a message may lack."""
 
-
-def _remove_message(message: BaseMessage) -> dict[str, Any]:
-    return _common("remove", message.__dict__)
-
-
-def _other_message(message: BaseMessage) -> dict[str, Any]:
-    fields = message.__dict__
-    return _common(str(fields.get("type") or "unknown"), fields)
-
-
-def _as_it_is(message: Any) -> Any:
-    return message
-
-
-_by_class: Final[dict[type, Projection]] = {}
+_by_class: Final[dict[type, Callable[[Fields], dict[str, Any]]]] = {}
 _MAX_CLASSES: Final = 256
 """How many message classes are remembered: an application may make some on the fly."""
 
-_PROJECTIONS: Final[tuple[tuple[type[BaseMessage], Projection], ...]] = (
-    (AIMessage, assistant_message),
-    (HumanMessage, _user_message),
-    (ToolMessage, _tool_message),
-    (SystemMessage, _system_message),
-    (ChatMessage, _chat_message),
-    (FunctionMessage, _function_message),
-    (RemoveMessage, _remove_message),
+_PROJECTIONS: Final[tuple[tuple[type[BaseMessage], Callable[[Fields], dict[str, Any]]], ...]] = (
+    (AIMessage, _assistant),
+    (HumanMessage, _user),
+    (ToolMessage, _tool),
+    (SystemMessage, _system),
+    (ChatMessage, _chat),
+    (FunctionMessage, _function),
+    (RemoveMessage, _remove),
+    (BaseMessage, _other),
 )

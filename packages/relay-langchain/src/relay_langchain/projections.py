@@ -7,9 +7,30 @@ A projection returns plain data as far as it can: that is encoded in one pass.
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["payload_encoder"]
+__all__ = ["PlainProjection", "document", "payload_encoder", "tool_definition"]
 
 Projection = Callable[[Any], object]
+
+_kind_of: Callable[[object], type[Any]] = type
+
+
+class PlainProjection:
+    """Turns values of a class into what is plain data as a rule: the payload encoder need not walk it."""
+
+    __slots__ = ("_project",)
+
+    def __init__(self, project: Projection) -> None:
+        """Project single values with `project`."""
+        self._project = project
+
+    def __call__(self, value: Any) -> object:
+        """Turn one value into plain data."""
+        return self._project(value)
+
+    def project_list(self, values: list[Any]) -> list[Any]:
+        """Turn a whole list, the first item of which is of the class; what is of another one stays as it is."""
+        project, kind = self._project, _kind_of(values[0])
+        return [project(value) if _kind_of(value) is kind else value for value in values]
 
 
 def payload_encoder(kind: type) -> Projection | None:
@@ -21,7 +42,7 @@ def payload_encoder(kind: type) -> Projection | None:
 
             return message_projection(kind)
         if (projection := _PROJECTIONS.get(name)) is not None:
-            return projection
+            return projection if projection not in _PLAIN else PlainProjection(projection)
     return None
 
 
@@ -102,6 +123,9 @@ _MESSAGE: Final = "langchain_core.messages.base.BaseMessage"
 
 _SCORES: Final = ("score", "relevance_score", "_score", "similarity_score")
 """Where vector stores and rerankers leave a document's score."""
+
+_PLAIN: Final = frozenset({document, _chat_prompt, _llm_result, _generation, tool_definition})
+"""Those whose results are plain data as a rule."""
 
 _PROJECTIONS: Final[dict[str, Projection]] = {
     "langchain_core.documents.base.Document": document,

@@ -43,7 +43,7 @@ CONTAINER: Final = 1
 STAND_IN: Final = 2
 """Converts into another value, which is recorded in its place."""
 PROJECTED: Final = 3
-"""The same by a plugin's function: the result is plain data, as a rule."""
+"""The same, and by a plugin's word the result is plain data, as a rule: it has a `project_list`, see `Projections`."""
 BYTES: Final = 4
 """Becomes `values.bytes_record`, as far as the limit allows; the function is the base: bytes, bytearray, memoryview."""
 MAPPING: Final = 5
@@ -73,30 +73,36 @@ class Projections:
         self._alive: dict[int, weakref.ref[type]] = {}
         self.known: dict[int, Shape] = dict(_JSON)
         """The shapes, by the id of the type; a type that dies takes its entry along."""
+        self.lists: dict[int, Callable[[list[Any]], object]] = {}
+        """What projects a whole list, by the id of the type of its first item: a call less for each item."""
 
     def learn(self, kind: type) -> Shape:
         """Find out, and remember, how values of a type are recorded. Never raises, whatever the class."""
         if len(self.known) >= _MOST_TYPES:
-            self.known, self._alive = dict(_JSON), {}
-        known, alive, key = self.known, self._alive, id(kind)
+            self.known, self.lists, self._alive = dict(_JSON), {}, {}
+        known, lists, alive, key = self.known, self.lists, self._alive, id(kind)
 
         def forget(_: object) -> None:
             known.pop(key, None)
+            lists.pop(key, None)
             alive.pop(key, None)
 
         self.wary = self.wary or kind_of(kind) is enum.EnumMeta
         known[key] = shape = _shape(kind)  # before the plugins are asked: what they emit may hold the same type
         alive[key] = weakref.ref(kind, forget)
-        project = self._ask(kind)
+        project, project_list = self._ask(kind)
+        if project_list is not None:
+            lists[key] = project_list
         if project is not None:
-            known[key] = shape = (PROJECTED, project)
+            known[key] = shape = (STAND_IN if project_list is None else PROJECTED, project)
         return shape
 
-    def _ask(self, kind: type) -> Callable[[Any], object] | None:
+    def _ask(self, kind: type) -> tuple[Callable[[Any], object] | None, Callable[[list[Any]], object] | None]:
         try:
-            return self._resolve(kind)
+            project = self._resolve(kind)
+            return project, getattr(project, "project_list", None)
         except Exception:  # whoever resolves reports its own trouble
-            return None
+            return None, None
 
 
 def mapping_items(mapping: Mapping[Any, object], limit: int) -> tuple[dict[Any, object], int]:

@@ -98,6 +98,8 @@ class CopyWalk:
             kind = kind_of(item)
             if kind is str:
                 self._room -= len(item)
+            elif kind is list and trusting:
+                self._list(into, key, item, item.copy())
             elif kind is dict or kind is list:
                 self._open(into, key, item, item.copy())
             elif not (kind is int or kind is float or kind is bool or item is None):
@@ -125,6 +127,21 @@ class CopyWalk:
             into[key] = self._bytes(convert, item)
         else:
             self._open(into, key, item, self._items(item, mode))
+
+    def _list(self, into: Any, key: Any, source: object, made: list[Any]) -> None:
+        """Have a list projected as a whole, if a plugin can do that for its first item; else open it like any other."""
+        project = self._projections.lists.get(id(kind_of(made[0]))) if made else None
+        if project is None:
+            self._open(into, key, source, made)
+            return
+        self._room -= _DICT_ITEM * len(made)
+        if self._room < 0:
+            raise Oversize
+        try:
+            into[key] = project(made)
+            self.trusted = True
+        except Exception:  # one by one it shows which item it is
+            self._open(into, key, source, made)
 
     def _open(self, into: Any, key: Any, source: object, made: Any) -> None:
         """Put a copy in the place of its source, to be scanned with its level."""
