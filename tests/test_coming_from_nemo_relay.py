@@ -36,7 +36,7 @@ MISSING = """
     OpenTelemetryRuntimeDiagnostic OpenTelemetryRuntimeDiagnostics OpenTelemetrySubscriber UnsupportedBehavior
     adaptive model_pricing observability pii_redaction plugin resource_metrics runtime_registrations
 """
-MISSING_CODECS = ["GeminiGenerateContentCodec", "OCIGenAIChatCodec", "OpenAIResponsesCodec"]
+MISSING_CODECS = ["GeminiGenerateContentCodec", "OCIGenAIChatCodec"]
 
 # The arguments of its functions.
 MODEL = "handle attributes data metadata model_name codec response_codec"

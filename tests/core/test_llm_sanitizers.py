@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 from tests.core.control.support import Recording
 
-from relay_core.codecs import AnnotatedLLMRequest, AnthropicMessagesCodec, LLMRequest, OpenAIChatCodec
+from relay_core.codecs import (
+    AnnotatedLLMRequest,
+    AnthropicMessagesCodec,
+    LLMRequest,
+    OpenAIChatCodec,
+    OpenAIResponsesCodec,
+)
 from relay_core.events import ScopeEvent
 from relay_core.llm_sanitizers import LlmSanitizeContext
 from relay_core.vocabulary import ScopeType
@@ -16,7 +22,11 @@ CONTENT = {"model": "m", "messages": [{"role": "user", "content": f"My card is {
 REQUEST = LLMRequest({"h": "1"}, CONTENT)
 RESPONSE = {"model": "m", "choices": [{"message": {"content": f"Paid with {SECRET}."}}]}
 HIDDEN = {"model": "m", "messages": []}
-CODECS = {"openai_chat": OpenAIChatCodec(), "anthropic_messages": AnthropicMessagesCodec()}
+CODECS = {
+    "openai_chat": OpenAIChatCodec(),
+    "openai_responses": OpenAIResponsesCodec(),
+    "anthropic_messages": AnthropicMessagesCodec(),
+}
 
 
 class Foreign(OpenAIChatCodec):

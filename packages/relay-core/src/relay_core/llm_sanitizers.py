@@ -8,17 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from relay_core.codecs import AnthropicMessagesCodec, LLMRequest, OpenAIChatCodec
+from relay_core.codecs import AnthropicMessagesCodec, LLMRequest, OpenAIChatCodec, OpenAIResponsesCodec
 from relay_core.events import ScopeEvent
 from relay_core.json_values import is_object, same_json
 
 __all__ = ["LlmCodecIdentity", "LlmSanitizeContext", "sanitized_request", "sanitized_response"]
 
-_Codec = OpenAIChatCodec | AnthropicMessagesCodec
+_Codec = OpenAIChatCodec | OpenAIResponsesCodec | AnthropicMessagesCodec
 
 _CODECS: Final[dict[str, _Codec]] = {
     "openai_chat": OpenAIChatCodec(),
     "openai/chat-completions": OpenAIChatCodec(),
+    "openai_responses": OpenAIResponsesCodec(),
     "anthropic_messages": AnthropicMessagesCodec(),
 }
 _WRAPPED: Final = {"headers", "content"}

@@ -67,7 +67,9 @@ class AnnotatedLLMRequest:
         return next((text for text in texts if text is not None), None)
 
     def has_tool_calls(self) -> bool:
-        """Tell whether an assistant message asks for a tool."""
+        """Tell whether an assistant's message, or an item of its own, asks for a tool."""
+        if any(is_mapping(m) and m.get("type") == "function_call" for m in self.messages):
+            return True
         return any(m.get("tool_calls") or _has_block(m, "tool_use") for m in self._of_role("assistant"))
 
     def to_dict(self) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from relay_core.codecs.annotated import AnnotatedLLMRequest, AnnotatedLLMResponse
-from relay_core.codecs.mapping import Field, RequestMapping, only
+from relay_core.codecs.mapping import Field, RequestMapping, hide_each, only
 from relay_core.codecs.request import LLMRequest
 from relay_core.codecs.response import json_view, token_counts, tool_arguments
-from relay_core.json_values import as_mapping, is_array, is_mapping, is_object, same_json
+from relay_core.json_values import as_mapping, is_array, is_mapping, is_object
 
 __all__ = ["AnthropicMessagesCodec"]
 
@@ -59,18 +59,7 @@ def _show_tool(tool: Any) -> Any:
     return {"type": "function", "function": {**function, "parameters": tool["input_schema"]}, **rest}
 
 
-def _hide_tools(tools: Any, original: Any) -> Any:
-    """Turn tools back; what was not edited stays exactly what it was."""
-    if not is_array(tools):
-        return tools
-    before = [(_show_tool(tool), tool) for tool in original] if is_array(original) else []
-    return [_hide_tool(tool, before) for tool in tools]
-
-
-def _hide_tool(tool: Any, before: list[tuple[Any, Any]]) -> Any:
-    same = next((raw for shown, raw in before if same_json(shown, tool)), None)
-    if same is not None:
-        return same
+def _hide_tool(tool: Any) -> Any:
     if not is_object(tool) or tool.get("type") != "function" or not is_object(tool.get("function")):
         return tool
     function = tool["function"]
@@ -106,7 +95,7 @@ _REQUEST: Final = RequestMapping(
     fields=(
         Field("instructions", "system"),
         Field("model", "model", only(str)),
-        Field("tools", "tools", _show_tools, _hide_tools),
+        Field("tools", "tools", _show_tools, hide_each(_show_tool, _hide_tool)),
         Field("tool_choice", "tool_choice", _show_choice, _hide_choice),
     ),
     params={

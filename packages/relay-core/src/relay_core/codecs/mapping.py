@@ -12,7 +12,7 @@ from relay_core.codecs.annotated import AnnotatedLLMRequest
 from relay_core.codecs.request import LLMRequest
 from relay_core.json_values import detached, is_array, is_object, same_json
 
-__all__ = ["Field", "RequestMapping", "only"]
+__all__ = ["Field", "RequestMapping", "hide_each", "only"]
 
 _ABSENT: Final[Any] = object()
 
@@ -24,6 +24,18 @@ def _as_is(value: Any) -> Any:
 def only(kind: type) -> Callable[[Any], Any]:
     """Return a `Field.show` that shows values of this type as they are and no others."""
     return lambda value: value if isinstance(value, kind) else None
+
+
+def hide_each(show: Callable[[Any], Any], hide: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a `Field.hide` for lists, item by item; what was not edited stays exactly what it was."""
+
+    def hide_items(items: Any, original: Any) -> Any:
+        if not is_array(items):
+            return items
+        before = [(show(raw), raw) for raw in original] if is_array(original) else []
+        return [next((raw for shown, raw in before if same_json(shown, item)), None) or hide(item) for item in items]
+
+    return hide_items
 
 
 def _replaced(value: Any, _original: Any) -> Any:
@@ -52,15 +64,17 @@ class RequestMapping:
     """Every field of the view but the messages and the parameters."""
     params: Mapping[str, tuple[str, ...]]
     """Parameter name in the view: its keys in the request; the first one that is there counts, else the first."""
+    messages: Field = Field("messages", "messages", only(list))
+    """Where the conversation is."""
 
     def view(self, content: object) -> AnnotatedLLMRequest:
         """Return the view of a request's content; an empty one if that is not an object."""
         if not is_object(content):
             return AnnotatedLLMRequest([], api_specific={"api": self.api})
         body: dict[str, Any] = detached(content)
-        messages = body.get("messages")
+        messages = self.messages.show(body.get(self.messages.key))
         keys = {name: self._key(name, body) for name in self.params}
-        shown = {"messages", *chain(*self.params.values()), *(field.key for field in self.fields)}
+        shown = {self.messages.key, *chain(*self.params.values()), *(field.key for field in self.fields)}
         view = AnnotatedLLMRequest(
             messages if is_array(messages) else [],
             params={name: body[key] for name, key in keys.items() if key in body} or None,
@@ -88,7 +102,7 @@ class RequestMapping:
         body: Mapping[str, Any] = content if is_object(content) else {}
         edits: dict[str, Any] = {}
         if not same_json(new.messages, old.messages):
-            edits["messages"] = new.messages
+            edits[self.messages.key] = self.messages.hide(new.messages, body.get(self.messages.key))
         for field in self.fields:
             value = getattr(new, field.attribute)
             if not same_json(value, getattr(old, field.attribute)):
