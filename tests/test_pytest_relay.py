@@ -96,7 +96,7 @@ def test_what_fails(pytester: pytest.Pytester) -> None:
             'E * -   tool lookup input={"city": "Paris"}',
             'E * +   tool lookup input={"city": "Rome"}',
         ],
-        ["E * AssertionError: 1 scopes have not ended:", "E *   function leak"],
+        ["E * AssertionError: 1 scope has not ended:", "E *   function leak"],
         ["E *plugins or subscribers raised*{'broken': 1}"],
     ):
         result.stdout.fnmatch_lines(lines)

@@ -164,7 +164,7 @@ def test_validate_names_lines(file: Path, capsys: pytest.CaptureFixture[str]) ->
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{file}:2: error: the scope 'child1'")
-    assert lines[1] == f"{file}: not valid, 7 events, 1 errors, 0 warnings"
+    assert lines[1] == f"{file}: not valid, 7 events, 1 error, 0 warnings"
 
 
 def test_validate_takes_warnings_for_errors_if_asked(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

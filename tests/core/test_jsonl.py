@@ -172,7 +172,7 @@ def test_a_file_that_cannot_be_opened_loses_nothing(tmp_path: Path, impatient: N
     for name in "ab":
         with pytest.raises(OSError) as caught:  # noqa: PT011 - which one depends on the system
             sink.relay_dispatch((mark(name),))
-    assert caught.value.__notes__ == [f"2 lines for {path} wait, 0 are lost"]
+    assert caught.value.__notes__ == [f"2 lines kept for {path}, 0 lost"]
     assert sink.statistics() == jsonl.JsonlStatistics(written=0, waiting=2, lost=0, failures=2)
 
     heal()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay_core.wording import error_text, hint, nearest
+from relay_core.wording import counted, error_text, hint, nearest
 
 
 @pytest.mark.parametrize(("name", "expected"), [("relay_scope_strat", "relay_scope_start"), ("banana", None)])
@@ -14,6 +14,12 @@ def test_nearest(name: str, expected: str | None) -> None:
 def test_hint_without_a_near_name() -> None:
     """Where no name is near, the sentence simply ends."""
     assert "" == hint("banana", ["relay_mark"])
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 errors"), (1, "1 error"), (2, "2 errors"), (1000, "1,000 errors")])
+def test_counted(number: int, text: str) -> None:
+    """One thing is singular, none and several are plural."""
+    assert text == counted(number, "error")
 
 
 def test_error_text() -> None:

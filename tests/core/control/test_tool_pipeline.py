@@ -372,7 +372,7 @@ async def test_answered_by_an_intercept(recording: Recording) -> None:
 
 
 async def test_failed_in_an_intercept(recording: Recording) -> None:
-    """A call that fails in an intercept before it is made has its scope from here, too, and the caller the exception."""
+    """A call that fails in an intercept before it is made has its scope from here, and the caller the exception."""
     relay = recording.relay
 
     async def broken(context: Any, following: Any) -> Any:

@@ -17,6 +17,7 @@ from relay_core.jsonl_backlog import Backlog
 from relay_core.jsonl_file import FileName, LineFile
 from relay_core.jsonl_lines import Problem, scan, what_is_wrong
 from relay_core.validator import validate
+from relay_core.wording import counted
 
 __all__ = ["JsonlSink", "JsonlStatistics", "Problem", "read", "validate"]
 
@@ -187,7 +188,7 @@ class JsonlSink:
         except OSError as error:
             self._failures += 1
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            error.add_note(f"{len(lines)} lines for {self._name.template} wait, {self._backlog.lost} are lost")
+            error.add_note(f"{counted(len(lines), 'line')} kept for {self._name.template}, {self._backlog.lost} lost")
             raise
         finally:
             self._written += count - len(lines)

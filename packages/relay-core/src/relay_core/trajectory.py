@@ -9,6 +9,7 @@ from functools import cached_property
 from relay_core.events import Event, MarkEvent, ScopeEvent
 from relay_core.tree import Node, Tree, Usage, build_tree
 from relay_core.vocabulary import Outcome
+from relay_core.wording import counted
 
 __all__ = ["Cut", "Trajectory"]
 
@@ -124,7 +125,7 @@ class Trajectory:
 
     def __repr__(self) -> str:
         cut = f", cut: {', '.join(self.cuts)}" if self.cuts else ""
-        return f"<Trajectory of {self.root_uuid}, part {self.part}, {len(self.events)} events{cut}>"
+        return f"<Trajectory of {self.root_uuid}, part {self.part}, {counted(len(self.events), 'event')}{cut}>"
 
 
 def _known(events: Iterable[Event]) -> Iterator[ScopeEvent | MarkEvent]:

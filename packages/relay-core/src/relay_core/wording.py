@@ -1,8 +1,8 @@
-"""What the texts of reports, errors and log lines share: the nearest known name, and an exception in one line."""
+"""What texts share: the nearest known name, an exception in one line, and how many of what."""
 
 from collections.abc import Iterable
 
-__all__ = ["error_text", "hint", "nearest"]
+__all__ = ["counted", "error_text", "hint", "nearest"]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -26,3 +26,8 @@ def error_text(error: BaseException) -> str:
     except Exception:
         return kind
     return f"{kind}: {message}" if message else kind
+
+
+def counted(number: int, noun: str) -> str:
+    """Return the number with its noun, in the plural unless there is one: ``1 error``, ``2,000 errors``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

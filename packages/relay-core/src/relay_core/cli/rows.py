@@ -10,6 +10,7 @@ from relay_core.events import MarkEvent
 from relay_core.json_values import as_mapping, is_array
 from relay_core.tree import Node, Tree, Usage, linked
 from relay_core.vocabulary import Outcome
+from relay_core.wording import counted
 
 __all__ = ["Row", "Style", "duration_text", "rows", "summary", "usage_text"]
 
@@ -62,8 +63,8 @@ def summary(tree: Tree) -> str:
     failed = sum(node.outcome is Outcome.ERROR for node in nodes)
     still_open = sum(node.is_open for node in nodes)
     marks = len(tree.marks) + sum(len(node.marks) for node in nodes)
-    parts = [_count(len(tree.roots), "root"), _count(len(nodes), "scope"), _count(marks, "mark")]
-    parts += [_count(failed, "error")] if failed else []
+    parts = [counted(len(tree.roots), "root"), counted(len(nodes), "scope"), counted(marks, "mark")]
+    parts += [counted(failed, "error")] if failed else []
     parts += [f"{still_open} open"] if still_open else []
     usage: Usage = {}
     for root in tree.roots:
@@ -90,7 +91,7 @@ def usage_text(usage: Usage) -> str:
     given, taken = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if given is None or taken is None:
         total = usage.get("total_tokens", given or taken or 0)
-        text = f"{total:,} tokens"
+        text = counted(total, "token")
     else:
         text = f"{given:,} + {taken:,} tokens"
     details = [
@@ -144,7 +145,7 @@ class _Run:
             branch_index = node.metadata.get("langgraph.branch")
             notes.append("parallel" if branch_index is None else f"parallel branch {branch_index}")
         if self._is_cut(node):
-            notes.append(f"{_count(sum(1 for _ in node.walk()) - 1, 'scope')} inside")
+            notes.append(f"{counted(sum(1 for _ in node.walk()) - 1, 'scope')} inside")
         style = "open" if node.is_open else str(node.outcome or "ok")
         return Row(guides, branch, style, _line(node.name), True, tuple(notes), node.duration_us, span, self._frame)
 
@@ -246,10 +247,6 @@ def _time(part: Node | MarkEvent) -> int:
 
 
 # --- Text ------------------------------------------------------------------------------------------------------------
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _json(value: Any) -> str:

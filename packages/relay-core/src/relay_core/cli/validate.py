@@ -5,6 +5,7 @@ from pathlib import Path
 
 from relay_core.jsonl_lines import scan
 from relay_core.validator import Validator
+from relay_core.wording import counted
 
 __all__ = ["add_arguments", "run"]
 
@@ -36,5 +37,6 @@ def _validate(file: Path, strict: bool, quiet: bool) -> bool:
     valid = not errors and not (strict and warnings)
     if not quiet:
         verdict = "valid" if valid else "not valid"
-        print(f"{file}: {verdict}, {validator.events:,} events, {errors:,} errors, {warnings:,} warnings")
+        counts = ((validator.events, "event"), (errors, "error"), (warnings, "warning"))
+        print(f"{file}: {verdict}, {', '.join(counted(number, noun) for number, noun in counts)}")
     return valid

@@ -13,6 +13,7 @@ from relay_core.runtime import Relay, default
 from relay_core.testing.run_tree import RunTree
 from relay_core.testing.settling import settle
 from relay_core.tree import build_tree
+from relay_core.wording import counted
 
 __all__ = ["RecordedEvents", "Recording", "RecordingPlugin", "recording"]
 
@@ -84,7 +85,8 @@ class Recording:
             " > ".join(f"{it.category} {it.name}" for it in node.path) for node in self.tree.walk() if node.is_open
         ]
         if paths:
-            raise AssertionError("\n  ".join([f"{len(paths)} scopes have not ended:", *paths]))
+            verb = "has" if len(paths) == 1 else "have"
+            raise AssertionError("\n  ".join([f"{counted(len(paths), 'scope')} {verb} not ended:", *paths]))
 
     def _load(self) -> list[ScopeEvent | MarkEvent]:
         settle(self._relay)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from relay_core.testing.differences import explain, fits, outline
 from relay_core.testing.expect import AnyOrder, Item, Scope
 from relay_core.tree import Node
+from relay_core.wording import counted
 
 __all__ = ["RunTree", "explain_comparison"]
 
@@ -75,7 +76,7 @@ class RunTree:
         return "\n".join(outline(self.roots))
 
     def __repr__(self) -> str:
-        return f"<run of {sum(1 for _ in self.walk())} scopes>"
+        return f"<run of {counted(sum(1 for _ in self.walk()), 'scope')}>"
 
 
 def explain_comparison(left: object, right: object) -> list[str] | None:
