@@ -752,12 +752,29 @@ def test_deeper_than_the_limit_is_cut_visibly(depth: int, kind: str) -> None:
 
 
 def test_the_depth_limit_is_a_setting() -> None:
-    """One level is one container."""
-    limits = PayloadLimits(max_depth=1)
+    """One level is one container, also an empty one."""
+    limits, cut = PayloadLimits(max_depth=1), {"$truncated": {"depth": 1}}
 
-    assert {"a": {"$truncated": {"depth": 1}}, "b": 1, "c": []} == encoded({"a": [1], "b": 1, "c": []}, limits)
+    assert {"a": cut, "b": 1, "c": cut} == encoded({"a": [1], "b": 1, "c": []}, limits)
     assert [{"$truncated": {"depth": 1}}] == encoded([[Colour.RED]], limits)
     assert [1] == encoded([1], limits)
+
+
+@pytest.mark.parametrize(
+    ("most", "size"), [(most, 1 << 20) for most in (1, 2, 63, 64, 65, 250)] + [(2, 10_000), (63, 10_000)]
+)
+@pytest.mark.parametrize("innermost", [[], {}, (), set(), collections.deque(), [1]], ids=repr)
+def test_the_depth_limit_is_the_same_for_all_containers(most: int, size: int, innermost: Any) -> None:
+    """As many levels as the limit says are recorded whole, whatever is innermost; with one more, that one is cut."""
+    filler = "x" * 20_000 if size < 20_000 else ""  # beyond the size limit another walk counts the levels
+    for levels, is_cut in ((most, False), (most + 1, True)):
+        value = innermost
+        for _ in range(levels - 2):
+            value = [value]
+        encoder = PayloadEncoder(PayloadLimits(max_bytes=size, max_depth=most))
+        document = encoder.encode([filler, value] if levels > 1 else innermost)
+
+        assert is_cut == (b'{"$truncated":{"depth":%d}}' % most in document)
 
 
 LARGE = 3_000_000

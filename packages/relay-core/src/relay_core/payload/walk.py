@@ -46,6 +46,7 @@ class CopyWalk:
         self._limits = limits
         self._room = limits.max_bytes  # each item and each string takes some of it
         self._way: Any = None
+        self._is_deepest = False
         self._below: list[_Open] = []
         self._folds: list[list[_Open]] = []
 
@@ -62,6 +63,7 @@ class CopyWalk:
         depth = 0
         while level:
             self._below = []
+            self._is_deepest = depth == self._limits.max_depth
             for into, self._way, _, _ in level:
                 self._scan(into, into.items() if kind_of(into) is dict else numbered(into))
             level, depth = self._below, depth + 1
@@ -157,6 +159,8 @@ class CopyWalk:
                     return
                 above = above[1]
             self._below.append((made, (source, way), into, key))
+        elif self._is_deepest:  # there is nothing to scan, but it is too deep like any other
+            self._below.append((made, None, into, key))
 
     def _stand_in(self, into: Any, key: Any, item: object, convert: Callable[[Any], object]) -> None:
         """Walk what stands for `item` as if it were there itself, and were a part of `item`."""
