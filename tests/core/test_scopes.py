@@ -383,6 +383,8 @@ MARK_REFUSALS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"severity": "loud"}, ValueError, "severity must be one of trace, debug, info, warn, error"),
     ({"severity": 3}, ValueError, "severity must be one of"),
     ({"category": 3}, TypeError, "category must be a str, not int"),
+    ({"category_profile": 5}, TypeError, "category_profile must be a mapping, not int"),
+    ({"category_profile": ["subtype"]}, TypeError, "category_profile must be a mapping, not list"),
     ({"data_schema": {"name": "x"}}, ValueError, "data_schema must be"),
     ({"data_schema": {"name": "x", "version": 1}}, ValueError, "data_schema must be"),
     ({"data_schema": {"name": "\ud800", "version": "1"}}, ValueError, "data_schema must be"),
