@@ -92,7 +92,7 @@ class Lifecycle(Surroundings):
         data: object,
         metadata: Mapping[str, Any] | None,
         payload: object,
-        schema: Mapping[str, str] | None,
+        schema: Mapping[str, object] | None,
         profile: Mapping[str, Any] | None,
         timestamp: datetime | None,
     ) -> ScopeHandle:
@@ -180,7 +180,7 @@ class Lifecycle(Surroundings):
         outcome: Outcome,
         error: BaseException | None,
         output: object,
-        schema: Mapping[str, str] | None,
+        schema: Mapping[str, object] | None,
         profile: Mapping[str, Any] | None,
         metadata: Mapping[str, Any] | None,
         timestamp: datetime | None,

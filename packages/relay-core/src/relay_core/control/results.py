@@ -38,7 +38,7 @@ class PendingMarkSpec:
     category_profile: Mapping[str, Any] | None = None
     data: Any = None
     metadata: Mapping[str, Any] | None = None
-    data_schema: Mapping[str, str] | None = None
+    data_schema: Mapping[str, object] | None = None
     severity: LogSeverity | str | None = None
 
 
