@@ -67,6 +67,19 @@ def register(handle: ScopeHandle) -> None:
     intercepts.register_tool_execution("a", 1, intercept)
     intercepts.register_llm_execution("a", 1, wrap_llm)
     scope_local.register_tool_conditional_execution(handle, "a", 1, refuse)
+    scope_local.register_tool_conditional_execution(scope_handle=handle, name="b", priority=1, guardrail=refuse)
+    scope_local.register_mark_sanitize(
+        scope_handle=handle, name="a", priority=1, guardrail=lambda event, fields: fields
+    )
+    scope_local.register_llm_request(scope_handle=handle, name="a", priority=1, break_chain=False, fn=rewrite)
+    scope_local.register_llm_request(handle, "b", 1, rewrite)
+    scope_local.register_tool_execution(scope_handle=handle, name="a", priority=1, fn=intercept)
+    scope_local.register_subscriber(scope_handle=handle, name="a", callback=print)
+    scope_local.register_event_metadata_injector(
+        scope_handle=handle, name="a", priority=1, injector=lambda event: {"k": 1}
+    )
+    scope_local.register_tool_execution(handle, "a", 1, refuse)  # type: ignore[arg-type]
+    assert_type(scope_local.deregister_tool_execution(scope_handle=handle, name="a"), bool)
     assert_type(guardrails.deregister_mark_sanitize("a"), bool)
     assert_type(scope_local.deregister_tool_conditional_execution(handle, "a"), bool)
 
