@@ -284,8 +284,9 @@ def relay_instrument() -> None:
 def relay_uninstrument() -> None:
     """An integration takes itself out of its framework again.
 
-    When: at `uninstall()` and when an instrumented plugin is unregistered, before `relay_unconfigure`. Runs that are
-    under way keep their scopes. In the thread that calls `uninstall()`.
+    When: at `uninstall()` and when an instrumented plugin is unregistered, before `relay_unconfigure`. In the thread
+    that does so. End the scopes of runs that are under way, as abandoned: nobody will tell of their end. What the user
+    has asked for, as a handler passed by hand, goes on, and scopes of user code are the user's to close.
     Order: at `uninstall()` `tryfirst`, registration order, `trylast`.
     Returns: nothing.
     Raising: is logged and counted under the plugin's name; the other plugins are still taken out.

@@ -57,8 +57,9 @@ def install(*, runtime: Relay | None = None, **overrides: object) -> Installatio
 def uninstall(*, runtime: Relay | None = None) -> None:
     """Take all integrations out of their frameworks, and unload what discovery loaded. Never raises.
 
-    Plugins registered by hand stay registered, unconfigured; scopes that are open can still be popped. The next use of
-    Relay, or the next `install()`, reads settings and discovers plugins again.
+    Plugins registered by hand stay registered, unconfigured. Scopes of user code that are open can still be popped;
+    those of runs that only `install()` had recorded end as abandoned. The next use of Relay, or the next `install()`,
+    reads settings and discovers plugins again.
 
     Args:
         runtime: The runtime to uninstall; by default the one that the module functions speak to.
