@@ -13,8 +13,8 @@ from tests.core.recorder import Recorder
 from relay_core import LLMAttributes, MarkEvent, Outcome, ScopeAttributes, ScopeEvent, ScopeType
 from relay_core.errors import EventFormatError
 from relay_core.event_reader import event_from_dict
-from relay_core.events import event_from_record
-from relay_core.redaction import Redactor
+from relay_core.events import event_from_record, json_lines
+from relay_core.redaction import DEFAULT_KEYS, Redactor
 from relay_core.runtime import Relay
 from relay_core.timestamps import format_timestamp, from_datetime, parse_timestamp, to_datetime
 
@@ -330,6 +330,70 @@ def test_redaction_is_lazy(full: Recorder) -> None:
     event.to_dict()
 
     assert 3 == len(redacted)
+
+
+# --- Many at once ----------------------------------------------------------------------------------------------------
+
+
+class Watching(Redactor):
+    """Counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(DEFAULT_KEYS)
+        self.looks = self.redactions = 0
+
+    def is_suspicious(self, documents: bytes) -> bool:
+        self.looks += 1
+        return super().is_suspicious(documents)
+
+    def redact(self, document: bytes, /) -> bytes:
+        self.redactions += 1
+        return super().redact(document)
+
+
+def test_lines(full: Recorder) -> None:
+    """The lines of a batch are those of its events, one by one, each with its newline."""
+    events = full.events
+
+    assert b"".join(event.to_json_bytes() + b"\n" for event in events) == json_lines(events)
+    assert b"" == json_lines(())
+
+
+def test_lines_are_redacted(relay: Relay, recorder: Recorder) -> None:
+    """A credential anywhere in a batch is gone from its lines, and from its events."""
+    relay.scopes.event("clean", data={"a": 1})
+    relay.scopes.event("data", data={"password": "p4ss"})
+    relay.scopes.start("metadata", metadata={"api_key": "p4ss"})
+    relay.scopes.start("profile", category_profile={"secret": "p4ss"})
+    events = recorder.events
+
+    lines = json_lines(events)
+
+    assert b"p4ss" not in lines
+    assert [{"a": 1}, {"password": "[redacted]"}, None, None] == [event.data for event in events]
+    assert lines.splitlines() == [event.to_json_bytes() for event in events]
+
+
+def test_one_look_at_a_clean_batch(full: Recorder) -> None:
+    """Documents without credentials are looked at once, all together, and not again afterwards."""
+    watching = Watching()
+    events = [event_from_record(type(event), event._record, watching) for event in full.events]
+
+    json_lines(events)
+    json_lines(events)
+    assert [event.data for event in full.events] == [event.data for event in events]
+
+    assert (1, 0) == (watching.looks, watching.redactions)
+
+
+def test_lines_of_several_redactors(full: Recorder) -> None:
+    """Events from before and after a change of the settings are redacted by their own redactor each."""
+    record = full.mark("note")._record
+    redactors = [None, Redactor(("k",)), Redactor(("other",))]
+
+    lines = json_lines([event_from_record(MarkEvent, record, redactor) for redactor in redactors])
+
+    assert ["v", "[redacted]", "v"] == [json.loads(line)["metadata"]["k"] for line in lines.splitlines()]
 
 
 def test_payload_bytes(full: Recorder) -> None:

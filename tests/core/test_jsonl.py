@@ -227,7 +227,7 @@ def test_what_waits_is_bounded_and_what_is_lost_is_said(
     tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond the limit the oldest events are given up; the file says how many, where they are missing."""
-    monkeypatch.setattr(jsonl, "BACKLOG_BYTES", 3 * len(mark("0").to_json_bytes()))
+    monkeypatch.setattr(jsonl, "BACKLOG_BYTES", 3 * len(mark("0").to_json_bytes() + b"\n"))
     path, heal = blocked_directory(tmp_path)
     sink = JsonlSink(path)
     for name in "01234":

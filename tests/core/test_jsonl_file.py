@@ -19,8 +19,8 @@ def make(path: Path, *, overwrite: bool = False, rotate_bytes: int | None = None
 
 
 def write(file: LineFile, *lines: bytes) -> None:
-    """Append `lines` in one call."""
-    file.append(list(lines))
+    """Append `lines` in one call, each a block of its own."""
+    file.append([line + b"\n" for line in lines])
 
 
 def test_placeholders_are_expanded(tmp_path: Path) -> None:
@@ -158,6 +158,19 @@ def test_rotation_goes_on_in_numbered_files(tmp_path: Path) -> None:
     assert file.path == tmp_path / f"run-{pid}.3.jsonl"
 
 
+def test_rotation_within_a_block(tmp_path: Path) -> None:
+    """A block that does not fit is cut between its lines."""
+    file = make(tmp_path / "run-{pid}.jsonl", rotate_bytes=10)
+
+    file.append([b"1234\n5678\n9\n", b"0\n"])
+
+    pid = os.getpid()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        f"run-{pid}.jsonl": b"1234\n5678\n",
+        f"run-{pid}.1.jsonl": b"9\n0\n",
+    }
+
+
 def test_rotation_goes_on_behind_full_files(tmp_path: Path) -> None:
     """A later process with the same id, as in a container, appends behind the files that are full."""
     write(make(tmp_path / "run-{pid}.jsonl", rotate_bytes=4), b"111", b"222", b"3")
@@ -188,6 +201,17 @@ def test_a_short_write_is_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "run.jsonl").read_bytes() == b"one\ntwo\nt\ntw\ntwo\nthree\n"
 
 
+def test_a_short_write_within_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a block of lines that was written in part, only what is not whole in the file is written again."""
+    real = os.write
+    cuts = [7]
+    monkeypatch.setattr(os, "write", lambda fd, block: real(fd, block[: cuts.pop(0)] if cuts else block))
+
+    make(tmp_path / "run.jsonl").append([b"one\ntwo\n", b"three\nfour\n"])
+
+    assert (tmp_path / "run.jsonl").read_bytes() == b"one\ntwo\ntwo\nthree\nfour\n"
+
+
 def test_a_full_disk_keeps_the_unwritten_lines(tmp_path: Path) -> None:
     """The error comes out, and the list still holds the lines that are not whole in the file."""
     path = tmp_path / "run.jsonl"
@@ -196,29 +220,29 @@ import resource, sys
 from relay_core.jsonl_file import FileName, LineFile
 resource.setrlimit(resource.RLIMIT_FSIZE, (12, resource.RLIM_INFINITY))
 file = LineFile(FileName({str(path)!r}), overwrite=False, rotate_bytes=None, fsync=False)
-lines = [b"12345", b"67890abc", b"def"]
+blocks = [b"12345\\n67890abc\\n", b"def\\n"]
 try:
-    file.append(lines)
+    file.append(blocks)
 except OSError as error:
-    print(error.errno, lines)
+    print(error.errno, blocks)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-file.append(lines)
-print(lines)
+file.append(blocks)
+print(blocks)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
 
-    assert done.stdout.splitlines() == [f"{errno.EFBIG} [b'67890abc', b'def']", "[]"]
+    assert done.stdout.splitlines() == [f"{errno.EFBIG} [b'67890abc\\n', b'def\\n']", "[]"]
     assert path.read_bytes() == b"12345\n67890a\n67890abc\ndef\n"
 
 
 def test_a_device_that_is_full(tmp_path: Path) -> None:
     """A write that fails altogether leaves every line in the list."""
-    lines = [b"1", b"2"]
+    blocks = [b"1\n2\n", b"3\n"]
 
     with pytest.raises(OSError, match="No space left"):
-        make(Path("/dev/full")).append(lines)
+        make(Path("/dev/full")).append(blocks)
 
-    assert lines == [b"1", b"2"]
+    assert blocks == [b"1\n2\n", b"3\n"]
 
 
 def test_fsync_leaves_special_files_alone() -> None:
@@ -242,11 +266,11 @@ WRITER = """
 import sys
 from relay_core.jsonl_file import FileName, LineFile
 file = LineFile(FileName(sys.argv[1]), overwrite=False, rotate_bytes=None, fsync=False)
-line = sys.argv[2].encode() * 500
+line = sys.argv[2].encode() * 500 + b"\\n"
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(200):
-    file.append([line] * 20)
+    file.append([line * 10] * 2)
 """
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay_core.redaction import DEFAULT_KEYS, REDACTED, Redactor
 
@@ -184,3 +186,33 @@ def test_a_star_alone_is_every_key() -> None:
     """Everything under any key goes."""
     assert {"a": REDACTED, "b": REDACTED} == redacted({"a": 1, "b": {"c": 1}}, ("*",))
     assert [1, "x"] == redacted([1, "x"], ("*",))
+
+
+KEYS = ["-x", "--", "\\n", "a-b", "*-key", "*--*", "pass", 'q"', "ü"]
+TEXTS = st.text(alphabet='-x\\"abnkeypsqüÜ _*', max_size=6) | st.sampled_from(KEYS) | st.just("X-API-KEY")
+TREES = st.recursive(TEXTS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3))
+
+
+@given(st.lists(TREES, min_size=1, max_size=5), st.lists(st.sampled_from(KEYS), max_size=3), st.booleans())
+def test_many_documents_at_once(trees: list[Any], keys: list[str], ascii_only: bool) -> None:
+    """A look at several documents sees every credential that a look at one of them would."""
+    redactor = Redactor(keys)
+    documents = [json.dumps(tree, ensure_ascii=ascii_only).encode() for tree in trees]
+
+    if any(redactor.redact(document) is not document for document in documents):
+        assert redactor.is_suspicious(b"\n".join(documents))
+
+
+@given(TREES, st.lists(st.sampled_from(KEYS), max_size=3), st.booleans())
+def test_the_first_look_misses_nothing(tree: Any, keys: list[str], ascii_only: bool) -> None:
+    """No tree with a credential in it is taken for clean, whatever the keys and the text begin with."""
+    redactor = Redactor(keys)
+
+    def holds_credential(node: Any) -> bool:
+        if isinstance(node, dict):
+            return any(redactor._is_credential(key) or holds_credential(value) for key, value in node.items())
+        return isinstance(node, list) and any(map(holds_credential, node))
+
+    document = json.dumps(tree, ensure_ascii=ascii_only).encode()
+
+    assert redactor.is_suspicious(document) or not holds_credential(tree)

@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 
 from relay_core.errors import EventFormatError
-from relay_core.events import MarkEvent, Record, ScopeEvent, event_from_record
+from relay_core.events import MarkEvent, ScopeEvent, event_from_record
 from relay_core.timestamps import parse_timestamp, to_datetime
+from relay_core.wire import Description, Record
 
 __all__ = ["event_from_dict"]
 
@@ -36,7 +37,7 @@ _KNOWN = frozenset(
 
 @dataclass(slots=True)
 class _StoredIdentity:
-    """The identity of an event that was read; see `relay_core.events.Identity`."""
+    """The identity of an event that was read; see `relay_core.wire.Identity`."""
 
     name: str
     uuid: str
@@ -45,6 +46,9 @@ class _StoredIdentity:
     attributes: tuple[str, ...]
     category: str | None
     wire: tuple[bytes, bytes] | None = None
+
+    def described(self) -> Description:
+        return self.uuid, self.parent_uuid, self.root_uuid, self.name, self.category, self.attributes
 
 
 def event_from_dict(fields: Mapping[str, Any]) -> ScopeEvent | MarkEvent:

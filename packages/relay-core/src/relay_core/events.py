@@ -4,7 +4,10 @@ An event is a lazy view on a record. Nothing is decoded, joined or redacted befo
 asks gets a copy of its own. This module does not emit and does not deliver.
 """
 
-from collections.abc import Mapping
+# Functions that build or read many events at once use their private state: a method each would be paid for each event.
+# pyright: reportPrivateUsage=false
+
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast, final
 
 import orjson
@@ -12,56 +15,14 @@ import orjson
 from relay_core.json_values import is_object
 from relay_core.timestamps import format_timestamp
 from relay_core.vocabulary import ATOF_VERSION, Outcome
+from relay_core.wire import Record, lines
 
 if TYPE_CHECKING:
     from relay_core.codecs.recorded import RecordedLLMRequest, RecordedLLMResponse
 
-__all__ = ["Event", "Identity", "MarkEvent", "Record", "ScopeEvent", "Scrubber", "event_from_record"]
-
-NULL: Final = b"null"
-
-_HEAD_START: Final = b'{"kind":"scope","scope_category":"start",'
-_HEAD_END: Final = b'{"kind":"scope","scope_category":"end",'
-_HEAD_MARK: Final = b'{"kind":"mark",'
+__all__ = ["Event", "MarkEvent", "ScopeEvent", "Scrubber", "event_from_record", "json_lines"]
 
 _UNSET: Final[Any] = object()
-
-
-class Identity(Protocol):
-    """Who an event is about: what the start and the end of a scope have in common."""
-
-    wire: tuple[bytes, bytes] | None
-    """Text that the identity's events share, kept here by the first of them."""
-
-    @property
-    def name(self) -> str:
-        """See `Event.name`, and so on."""
-        ...
-
-    @property
-    def uuid(self) -> str:
-        """See `Event.uuid`."""
-        ...
-
-    @property
-    def parent_uuid(self) -> str | None:
-        """See `Event.parent_uuid`."""
-        ...
-
-    @property
-    def root_uuid(self) -> str | None:
-        """See `Event.root_uuid`."""
-        ...
-
-    @property
-    def attributes(self) -> tuple[str, ...]:
-        """See `ScopeEvent.attributes`; none for a mark."""
-        ...
-
-    @property
-    def category(self) -> str | None:
-        """See `Event.category`."""
-        ...
 
 
 class Scrubber(Protocol):
@@ -71,19 +32,9 @@ class Scrubber(Protocol):
         """Return the document without them; the same object where there are none."""
         ...
 
-
-Record = tuple[
-    Identity,
-    str | None,  # "start", "end", or None for a mark
-    int,  # timestamp, microseconds since the epoch
-    bytes | None,  # data
-    bytes | None,  # data_schema
-    bytes | None,  # metadata
-    bytes | None,  # category_profile
-    bytes | None,  # keys that this version does not know, as a JSON object
-    *tuple[Any, ...],  # what `relay_core.delivery` keeps behind it, while it waits
-]
-"""What an emission leaves behind: a plain tuple, because building one is the cheapest thing Python can do."""
+    def is_suspicious(self, documents: bytes, /) -> bool:
+        """Whether there may be one in a document, or in any of several that are joined by newlines."""
+        ...
 
 
 class Event:
@@ -208,29 +159,7 @@ class Event:
 
     def to_json_bytes(self) -> bytes:
         """Return the event as one line of UTF-8 JSON; the payload's bytes are spliced in, not encoded again."""
-        raise NotImplementedError
-
-    def _line(self, head: bytes) -> bytes:
-        """Join the wire keys in the order of the format; what is the same on both events of a scope is made once."""
-        record = self._scrubbed()
-        identity, extra = record[0], record[7]
-        ids, labels = identity.wire or _wire(identity, record[1] is not None)
-        return b"".join(
-            (
-                head,
-                ids,
-                format_timestamp(record[2]).encode(),
-                labels,
-                record[6] or NULL,
-                b',"data":',
-                record[3] or NULL,
-                b',"data_schema":',
-                record[4] or NULL,
-                b',"metadata":',
-                record[5] or NULL,
-                b"," + extra[1:] if extra else b"}",
-            )
-        )
+        return lines((self._scrubbed(),))[:-1]
 
     def _scrubbed(self) -> Record:
         """Return the record with credentials removed, once; done here, lazily, so that unread payloads cost nothing."""
@@ -315,10 +244,6 @@ class ScopeEvent(Event):
         recorded = (self.category_profile or {}).get("annotated_response")
         return RecordedLLMResponse(recorded) if is_object(recorded) else None
 
-    def to_json_bytes(self) -> bytes:
-        """Return the event as one line of UTF-8 JSON; the payload's bytes are spliced in, not encoded again."""
-        return self._line(_HEAD_START if self._record[1] == "start" else _HEAD_END)
-
 
 @final
 class MarkEvent(Event):
@@ -336,10 +261,6 @@ class MarkEvent(Event):
         """``trace``, ``debug``, ``info``, ``warn`` or ``error``; None where the mark does not say."""
         return (self.metadata or {}).get("nemo_relay.log.severity")
 
-    def to_json_bytes(self) -> bytes:
-        """Return the event as one line of UTF-8 JSON; the payload's bytes are spliced in, not encoded again."""
-        return self._line(_HEAD_MARK)
-
 
 E = TypeVar("E", bound=Event)
 
@@ -347,9 +268,48 @@ E = TypeVar("E", bound=Event)
 def event_from_record(kind: type[E], record: Record, scrubber: Scrubber | None) -> E:
     """Build an event around ``record``; ``scrubber`` is applied when a payload field is first asked for."""
     event = object.__new__(kind)
-    event._record = record  # pyright: ignore[reportPrivateUsage]
-    event._scrubber = event._pending = scrubber  # pyright: ignore[reportPrivateUsage]
+    event._record = record
+    event._scrubber = event._pending = scrubber
     return event
+
+
+def json_lines(events: Sequence[Event]) -> bytes:
+    """Return events as JSON, a line with its newline for each: what a sink writes. Any thread.
+
+    The same text as that of `Event.to_json_bytes` for each, for less than half of its cost.
+
+    Args:
+        events: As `relay_dispatch` gets them.
+    """
+    if not _are_clean(events):
+        for event in events:
+            event._scrubbed()
+    return lines([event._record for event in events])
+
+
+def _are_clean(events: Sequence[Event]) -> bool:
+    """Look for credentials in all documents at once: a look has a price of its own, and nearly all are clean."""
+    scrubber = next((event._pending for event in events), None)
+    if scrubber is None:
+        return False
+    documents: list[bytes] = []
+    known = None
+    for event in events:
+        if event._pending is not scrubber:
+            return False
+        record = event._record
+        if (data := record[3]) is not None:
+            documents.append(data)
+        if (metadata := record[5]) is not None and metadata is not known:
+            documents.append(metadata)
+            known = metadata  # the metadata of all scopes that end well is one object
+        if (profile := record[6]) is not None:
+            documents.append(profile)
+    if scrubber.is_suspicious(b"\n".join(documents)):
+        return False
+    for event in events:
+        event._pending = None
+    return True
 
 
 def _decoded(document: bytes | None) -> Any:
@@ -359,32 +319,6 @@ def _decoded(document: bytes | None) -> Any:
 def _decoded_object(document: bytes | None) -> dict[str, Any] | None:
     decoded: dict[str, Any] | None = _decoded(document)
     return decoded
-
-
-def _quoted(uuid: str | None) -> str:
-    return "null" if uuid is None else f'"{uuid}"'
-
-
-def _text(name: str) -> bytes:
-    try:
-        return orjson.dumps(name)
-    except TypeError:  # lone surrogates
-        return orjson.dumps(name.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-
-
-def _wire(identity: Identity, is_scope: bool) -> tuple[bytes, bytes]:
-    """Make the parts of the line that the events of one identity share: before the timestamp, and after it."""
-    uuid, parent, root = identity.uuid, identity.parent_uuid, identity.root_uuid
-    ids = (
-        f'"atof_version":"{ATOF_VERSION}","uuid":"{uuid}","parent_uuid":{_quoted(parent)},'
-        f'"propagation_root_uuid":{_quoted(root)},"timestamp":"'
-    )
-    attributes = identity.attributes
-    flags = b',"attributes":%b' % (orjson.dumps(attributes) if attributes else b"[]") if is_scope else b""
-    category = orjson.dumps(identity.category)
-    labels = b'","name":%b%b,"category":%b,"category_profile":' % (_text(identity.name), flags, category)
-    identity.wire = ids.encode(), labels
-    return identity.wire
 
 
 def _plain(value: object) -> bytes | None:

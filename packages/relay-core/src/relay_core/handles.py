@@ -15,6 +15,7 @@ from uuid_utils import UUID, uuid7
 
 from relay_core.chains import ChainSet
 from relay_core.vocabulary import ScopeType
+from relay_core.wire import Description
 
 __all__ = [
     "Anchor",
@@ -117,7 +118,7 @@ class ScopeHandle:
     _run: "ScopeHandle | None"
     """The integration's run in which this scope was made current."""
     wire: tuple[bytes, bytes] | None
-    """What `relay_core.events` keeps here: the text that both events of the scope share."""
+    """What `relay_core.wire` keeps here: the text that both events of the scope share."""
 
     @property
     def uuid(self) -> str:
@@ -186,6 +187,20 @@ class ScopeHandle:
         """The start's metadata, as a copy of the caller's own."""
         metadata = self._metadata
         return orjson.loads(metadata) if isinstance(metadata, bytes) else metadata and dict(metadata)
+
+    def described(self) -> Description:
+        """Return what its events say about it. Not for users."""
+        uuid, parent, root, extras = self._uuid, self._parent, self._root, self._extras
+        if type(uuid) is not str:
+            uuid = self.uuid
+        return (
+            uuid,
+            None if parent is None else parent.uuid,
+            uuid if root is None else root.root_uuid,
+            self._name,
+            self._type.wire,
+            () if extras is None else extras.attributes,
+        )
 
     @property
     def is_open(self) -> bool:
@@ -265,7 +280,7 @@ class RemoteScope(Anchor):
 
 
 class MarkIdentity:
-    """Who a mark event is about; see `relay_core.events.Identity`."""
+    """Who a mark event is about; see `relay_core.wire.Identity`."""
 
     __slots__ = ("_category", "_name", "_scope", "_uuid", "wire")
 
@@ -314,6 +329,13 @@ class MarkIdentity:
     def category(self) -> str | None:
         """Usually None."""
         return self._category
+
+    def described(self) -> Description:
+        """Return what its event says about it."""
+        scope = self._scope
+        if scope is None:
+            return self.uuid, None, None, self._name, self._category, ()
+        return self.uuid, scope.uuid, scope.root_uuid, self._name, self._category, ()
 
 
 def is_ancestor(candidate: ScopeHandle, handle: ScopeHandle | None) -> bool:

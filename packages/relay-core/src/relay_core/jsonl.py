@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from relay_core.errors import EventFormatError
 from relay_core.event_reader import event_from_dict
-from relay_core.events import MarkEvent, ScopeEvent
+from relay_core.events import MarkEvent, ScopeEvent, json_lines
 from relay_core.hookspecs import hookimpl
 from relay_core.jsonl_backlog import Backlog
 from relay_core.jsonl_file import FileName, LineFile
@@ -108,7 +108,7 @@ class JsonlSink:
 
     def statistics(self) -> JsonlStatistics:
         """Return the counters of this moment."""
-        return JsonlStatistics(self._written, len(self._backlog.lines), self._backlog.lost, self._failures)
+        return JsonlStatistics(self._written, self._backlog.waiting, self._backlog.lost, self._failures)
 
     @hookimpl
     def relay_dispatch(self, events: tuple[ScopeEvent | MarkEvent, ...]) -> None:
@@ -119,7 +119,7 @@ class JsonlSink:
         """
         self._settle()
         with self._lock:
-            self._backlog.lines += [event.to_json_bytes() for event in events]
+            self._backlog.add(json_lines(events), len(events))
             if time.monotonic() >= self._retry_at:
                 self._write()
             else:
@@ -178,22 +178,23 @@ class JsonlSink:
 
     def _write(self) -> None:
         """Write everything that waits."""
-        if not self._backlog.lines:
+        backlog = self._backlog
+        if not backlog.blocks:
             return
-        lines = self._backlog.marked()
-        count = len(lines)
+        blocks = backlog.marked()
         try:
-            self._file.append(lines)
+            self._file.append(blocks)
             self._retry_at = 0.0
         except OSError as error:
             self._failures += 1
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            error.add_note(f"{counted(len(lines), 'line')} kept for {self._name.template}, {self._backlog.lost} lost")
+            count = sum(block.count(b"\n") for block in blocks)
+            error.add_note(f"{counted(count, 'line')} kept for {self._name.template}, {backlog.lost} lost")
             raise
         finally:
-            self._written += count - len(lines)
-            self._backlog.settle(lines)
-            self._backlog.give_up_oldest()
+            backlog.settle(blocks)
+            backlog.give_up_oldest()
+            self._written = backlog.written
 
 
 def read(

@@ -5,6 +5,7 @@ import time
 import orjson
 from uuid_utils import uuid7
 
+from relay_core.jsonl_file import split
 from relay_core.timestamps import format_timestamp
 from relay_core.vocabulary import ATOF_VERSION
 
@@ -16,33 +17,57 @@ class Backlog:
 
     def __init__(self, max_bytes: int) -> None:
         """Keep at most `max_bytes` of lines after a failure."""
-        self.lines: list[bytes] = []
+        self.blocks: list[bytes] = []
+        """What waits, in blocks of whole lines."""
         self.lost = 0
         """How many lines were given up."""
         self._max_bytes = max_bytes
+        self._offered = 0
         self._unmarked = 0
+        self._mark = b""
+
+    @property
+    def waiting(self) -> int:
+        """How many lines wait."""
+        return sum(block.count(b"\n") for block in self.blocks.copy())
+
+    @property
+    def written(self) -> int:
+        """How many lines have gone into the file, marks included."""
+        return self._offered - self.lost - self.waiting
+
+    def add(self, block: bytes, count: int) -> None:
+        """Have `count` lines wait."""
+        self.blocks.append(block)
+        self._offered += count
 
     def give_up_oldest(self) -> None:
         """Drop the oldest lines that are beyond the limit."""
-        excess = sum(map(len, self.lines)) - self._max_bytes
+        excess = sum(map(len, self.blocks)) - self._max_bytes
+        if excess <= 0:
+            return
+        lines = split(self.blocks)
         count = 0
         while excess > 0:
-            excess -= len(self.lines[count])
+            excess -= len(lines[count])
             count += 1
-        del self.lines[:count]
+        self.blocks = lines[count:]
         self.lost += count
         self._unmarked += count
 
     def marked(self) -> list[bytes]:
-        """Return what has to be written: the lines, and ahead of them a mark if lines are missing there."""
-        return [_loss_mark(self._unmarked), *self.lines] if self._unmarked else self.lines
+        """Return what has to be written: all that waits, and ahead of it a mark if lines are missing there."""
+        self._mark = _loss_mark(self._unmarked) if self._unmarked else b""
+        return [self._mark, *self.blocks] if self._mark else self.blocks
 
     def settle(self, rest: list[bytes]) -> None:
         """Keep what is left of `marked()` after an attempt to write it."""
-        if len(rest) > len(self.lines):  # not even the mark was written
-            return
-        self.lines = rest
-        self._unmarked = 0
+        if self._mark and rest[:1] == [self._mark]:  # not even the mark was written
+            self.blocks = rest[1:]
+        else:
+            self.blocks = rest
+            self._offered += 1 if self._mark else 0
+            self._unmarked = 0
 
 
 def _loss_mark(count: int) -> bytes:
@@ -60,5 +85,6 @@ def _loss_mark(count: int) -> bytes:
             "data": {"count": count, "reason": "sink_failed"},
             "data_schema": None,
             "metadata": None,
-        }
+        },
+        option=orjson.OPT_APPEND_NEWLINE,
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-__all__ = ["FileName", "LineFile"]
+__all__ = ["FileName", "LineFile", "split"]
 
 FILE_MODE: Final = 0o600
 """Payloads are the application's private data."""
@@ -58,6 +58,11 @@ def _value(field: str | None, spec: str) -> str:
     return datetime.now(UTC).strftime(spec or TIME_FORMAT) if field else ""
 
 
+def split(blocks: list[bytes]) -> list[bytes]:
+    """Return blocks of whole lines as one line each, with their newlines."""
+    return [line + b"\n" for line in b"".join(blocks).split(b"\n")[:-1]]
+
+
 class LineFile:
     """Appends whole lines, one `os.write` for all lines of a call. One caller at a time; opened by the first call."""
 
@@ -78,8 +83,8 @@ class LineFile:
         # The file ends in the middle of a line: the next write begins with a newline.
         self._torn = False
 
-    def append(self, lines: list[bytes]) -> None:
-        """Write `lines`, each without its newline, and take from the list what is in the file.
+    def append(self, blocks: list[bytes]) -> None:
+        """Write `blocks`, each of whole lines, and take from the list what is in the file.
 
         Raises:
             OSError: The lines that are left in the list could not be written. What was written of the first of them,
@@ -89,10 +94,10 @@ class LineFile:
             self._look()
         if self._descriptor is None:
             self._open()
-        while lines:
-            count = len(lines) if self._rotate_bytes is None else self._fitting(lines)
+        while blocks:
+            count = len(blocks) if self._rotate_bytes is None else self._fitting(blocks)
             if count:
-                self._write(lines, count)
+                self._write(blocks, count)
             else:
                 self._rotate()
         self._sync()
@@ -103,28 +108,29 @@ class LineFile:
         if descriptor is not None:
             os.close(descriptor)
 
-    def _write(self, lines: list[bytes], count: int) -> None:
-        """Write the first `count` lines in one call; after a short write the loop in `append` goes on behind it."""
+    def _write(self, blocks: list[bytes], count: int) -> None:
+        """Write the first `count` blocks in one call; after a short write the loop in `append` goes on behind it."""
         assert self._descriptor is not None
-        block = b"\n".join((b"", *lines[:count], b"") if self._torn else (*lines[:count], b""))
-        written = os.write(self._descriptor, block)
+        text = b"".join([b"\n", *blocks[:count]] if self._torn else blocks[:count])
+        written = os.write(self._descriptor, text)
         self._size += written
-        if written == len(block):
+        if written == len(text):
             self._torn = False
-            del lines[:count]
+            del blocks[:count]
         elif written:
-            self._keep_unwritten(lines, written)
+            self._keep_unwritten(blocks, written)
         else:
             raise OSError(errno.EIO, "the file takes no more bytes", str(self.path))
 
-    def _keep_unwritten(self, lines: list[bytes], written: int) -> None:
-        """Take the lines that are whole from `lines`, and note whether the file ends in the middle of the next one."""
+    def _keep_unwritten(self, blocks: list[bytes], written: int) -> None:
+        """Take the lines that are whole from `blocks`, and note whether the file ends in the middle of the next one."""
+        lines = split(blocks)
         end = 1 if self._torn else 0
         whole = 0
-        while written >= end + len(lines[whole]) + 1:
-            end += len(lines[whole]) + 1
+        while written >= end + len(lines[whole]):
+            end += len(lines[whole])
             whole += 1
-        del lines[:whole]
+        blocks[:] = lines[whole:]
         self._torn = written > end
 
     def _sync(self) -> None:
@@ -180,15 +186,18 @@ class LineFile:
             path = _numbered(base, self._number)
         return path
 
-    def _fitting(self, lines: list[bytes]) -> int:
-        """Return how many of `lines` fit into the file; one at least, if the file is empty."""
+    def _fitting(self, blocks: list[bytes]) -> int:
+        """Return how many of `blocks` fit into the file, cut into lines if not all do; one at least, if it is empty."""
         assert self._rotate_bytes is not None
-        size = self._size
-        for count, line in enumerate(lines):
-            size += len(line) + 1
-            if size > self._rotate_bytes and (count or self._size):
+        room = self._rotate_bytes - self._size
+        if sum(map(len, blocks)) <= room:
+            return len(blocks)
+        blocks[:] = split(blocks)
+        for count, line in enumerate(blocks):
+            room -= len(line)
+            if room < 0 and (count or self._size):
                 return count
-        return len(lines)
+        return len(blocks)
 
     def _rotate(self) -> None:
         """Go on in the next file: of the same name and the next number, or of a new name if it holds the time."""

@@ -42,6 +42,8 @@ _FAILED = b'{"$error":"relay_core.Redactor"}'
 _PREFIX = 6
 _SAFE_DEPTH = 64
 _PLAIN = re.compile(r"[a-z0-9_-]+")
+_RARE_STARTS = {b"-": ord("-"), b"\\\\": ord("\\")}
+"""How a pattern may begin, and which byte that is."""
 _ESCAPED_ASCII = re.compile(rb"\\u00(?:2[dD]|[3-7])")
 
 
@@ -59,7 +61,9 @@ class Redactor:
         self._exact = frozenset(exact)
         self._wild = re.compile("|".join(map(_wildcard, wild)), re.DOTALL) if wild else None
         hints = [_ESCAPED_ASCII, *_exact_hints(exact), *map(_wild_hint, wild)] if patterns else []
-        self._searches = tuple(hint.search for hint in hints)
+        guards = [_guard(hint) for hint in hints]
+        self._guarded = tuple((byte, hint.search) for byte, hint in zip(guards, hints, strict=True) if byte is not None)
+        self._searches = tuple(hint.search for byte, hint in zip(guards, hints, strict=True) if byte is None)
         spelled = "|".join([*map(re.escape, exact), *(_wildcard(key).replace(".*", r'[^"\\]*') for key in wild)])
         self._opening = re.compile(rf'"(?:{spelled})"\s*:\s*', re.IGNORECASE)
 
@@ -72,7 +76,7 @@ class Redactor:
         Args:
             document: Valid JSON. Where it is not, and looks as if there was a credential in it, nothing of it is kept.
         """
-        if not self._is_suspicious(document):
+        if not self.is_suspicious(document):
             return document
         try:
             root = [orjson.loads(document)]
@@ -80,10 +84,18 @@ class Redactor:
         except Exception:  # not JSON, too deep, no memory: nothing may slip through
             return _FAILED
 
-    def _is_suspicious(self, document: bytes) -> bool:
-        """Whether there may be a credential: the keys themselves, or an escape that may hide one."""
+    def is_suspicious(self, documents: bytes) -> bool:
+        """Whether there may be a credential: the keys themselves, or an escape that may hide one.
+
+        Args:
+            documents: A JSON document, or several that are joined by newlines.
+        """
+        for byte, search in self._guarded:
+            # Whether the byte is there at all can be said for a fifth of the price of a search.
+            if byte in documents and search(documents):
+                return True
         for search in self._searches:  # noqa: SIM110 - `any` would cost as much as the searches
-            if search(document):
+            if search(documents):
                 return True
         return False
 
@@ -117,7 +129,7 @@ class Redactor:
     def _scrub_text(self, text: str) -> str:
         """Redact JSON that a string holds."""
         start = text.lstrip(" \t\r\n\ufeff")[:1]
-        if not start or start not in '{["' or not self._is_suspicious(text.encode("utf-8", "surrogatepass")):
+        if not start or start not in '{["' or not self.is_suspicious(text.encode("utf-8", "surrogatepass")):
             return text
         try:
             root = [json.loads(text.strip("\ufeff"))]
@@ -170,6 +182,11 @@ def _wild_hint(key: str) -> re.Pattern[bytes]:
     """Return a pattern for the longest part of a key with wildcards."""
     part = max(key.split("*"), key=len)
     return _compiled(_any_case(part) + (r'\\*"' if key.endswith(part) else "") if part else '"')
+
+
+def _guard(hint: re.Pattern[bytes]) -> int | None:
+    """Return the byte that all matches begin with; None, where there are several, or it is in every document."""
+    return next((byte for start, byte in _RARE_STARTS.items() if hint.pattern.startswith(start)), None)
 
 
 def _any_case(text: str) -> str:

@@ -2,29 +2,52 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
-__all__ = ["format_timestamp", "from_datetime", "parse_timestamp", "to_datetime"]
+__all__ = ["MICROSECONDS", "format_millisecond", "format_timestamp", "from_datetime", "parse_timestamp", "to_datetime"]
+
+MICROSECONDS: Final = tuple(f"{number:03}Z".encode() for number in range(1000))
+"""How a timestamp ends, by its microseconds within the millisecond."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LEAP_SECOND = re.compile(r"(T\d\d:\d\d):60(?!\d)")
 
-# The text of the last second that was formatted; one tuple, replaced whole, so that threads need no lock.
+# What was formatted last; tuples, replaced whole, so that threads need no lock.
 _last_second: tuple[int, str] = (0, "1970-01-01T00:00:00")
+_last_millisecond: tuple[int, bytes] = (0, b"1970-01-01T00:00:00.000")
 
 
 def format_timestamp(microseconds: int) -> str:
     """Return ``microseconds`` since the epoch as ``2026-03-01T12:34:56.123456Z``."""
+    millisecond = microseconds // 1000
+    return (format_millisecond(millisecond) + MICROSECONDS[microseconds - millisecond * 1000]).decode()
+
+
+def format_millisecond(millisecond: int) -> bytes:
+    """Return a timestamp as far as ``2026-03-01T12:34:56.123``: what is before one of `MICROSECONDS`.
+
+    Args:
+        millisecond: Milliseconds since the epoch.
+    """
+    global _last_millisecond
+    known, text = _last_millisecond
+    if known != millisecond:
+        second = millisecond // 1000
+        text = (f"{_format_second(second)}.{millisecond - second * 1000:03}").encode()
+        _last_millisecond = millisecond, text
+    return text
+
+
+def _format_second(second: int) -> str:
     global _last_second
-    second = microseconds // 1_000_000
     known, text = _last_second
     if known != second:
         text = to_datetime(second * 1_000_000).strftime("%Y-%m-%dT%H:%M:%S")
         # Years before 1000: strftime("%Y") does not pad on every platform.
         text = text.rjust(19, "0")
-        _last_second = (second, text)
-    # Seven digits less the first: half the cost of a padded format.
-    return f"{text}.{str(microseconds - second * 1_000_000 + 1_000_000)[1:]}Z"
+        _last_second = second, text
+    return text
 
 
 def parse_timestamp(text: str) -> int:
