@@ -10,6 +10,7 @@ from tests.core.gate import Gate
 from tests.core.recorder import Recorder
 
 from relay_core import MarkEvent, RegistrationError, Relay, ScopeEvent, hookimpl
+from relay_core.trajectory import Trajectory
 
 # --- Order -----------------------------------------------------------------------------------------------------------
 
@@ -100,6 +101,35 @@ def test_local_subscribers_alone(relay: Relay) -> None:
 
     assert ["work", "work", "request"] == seen
     assert 3 == relay.statistics().emitted
+
+
+def test_all_who_get_an_event(relay: Relay) -> None:
+    """A plugin's own hooks and subscribers come first, then the scopes', then the sinks, then whole trajectories."""
+    order: list[str] = []
+
+    class Plugin:
+        @hookimpl
+        def relay_trajectory(self, trajectory: Trajectory) -> None:
+            order.append(f"trajectory of {trajectory.events[0].name}")
+
+        @hookimpl
+        def relay_dispatch(self, events: tuple[ScopeEvent | MarkEvent, ...]) -> None:
+            order.extend(f"sink {it.name}" for it in events)
+
+        @hookimpl
+        def relay_scope_end(self, event: ScopeEvent) -> None:
+            order.append(f"hook {event.name}")
+
+    gate = Gate(relay)
+    relay.registry.register(Plugin(), "plugin")
+    for name in "ab":
+        with relay.scopes.scope(name) as scope:
+            relay.subscribers.register_local(scope, "local", lambda event: order.append(f"local {event.name}"))
+    gate.open()
+    assert relay.subscribers.flush()
+
+    single = ["hook a", "local a", "hook b", "local b"]
+    assert [*single, *(f"sink {it}" for it in "aabb"), "trajectory of a", "trajectory of b"] == order
 
 
 # --- The audience is a snapshot --------------------------------------------------------------------------------------
@@ -321,6 +351,24 @@ def test_a_sink_that_raises(relay: Relay, recorder: Recorder) -> None:
 
     assert 10 == len(recorder.events) == sum(batches)
     assert relay.statistics().failed["bad"] >= 1
+
+
+@pytest.mark.parametrize("hook", ["relay_scope_start", "relay_scope_end", "relay_mark"])
+def test_a_plugin_that_raises(relay: Relay, caplog: pytest.LogCaptureFixture, hook: str) -> None:
+    """What the log says of a plugin that raises is the hook: it is no subscriber."""
+
+    class Plugin:
+        @hookimpl(specname=hook)
+        def fail(self, event: ScopeEvent | MarkEvent) -> None:
+            raise ValueError("no")
+
+    relay.registry.register(Plugin(), "acme")
+    with relay.scopes.scope("work"):
+        relay.scopes.event("note")
+    assert relay.subscribers.flush()
+
+    assert f"acme failed in {hook} (1 so far)" in [it.getMessage() for it in caplog.records]
+    assert {"acme": 1} == relay.statistics().failed
 
 
 # --- Registering -----------------------------------------------------------------------------------------------------

@@ -9,10 +9,13 @@ from relay_core.subscriptions import SUBSCRIBER_PREFIX, Subscriber
 if TYPE_CHECKING:
     from relay_core.registry import PluginRegistry
 
-__all__ = ["Audience", "Listener"]
+__all__ = ["Audience", "Listener", "Observer"]
 
 Listener = tuple[str, Callable[..., Any]]
 """The name under which failures are counted, and what to call."""
+
+Observer = tuple[str, Callable[..., Any], str]
+"""A listener, and what the log says it was doing when it failed."""
 
 
 class Audience:
@@ -38,10 +41,10 @@ class Audience:
     def __init__(self, registry: "PluginRegistry", chains: Snapshot) -> None:
         """Snapshot what `registry` holds now; `chains` are the runtime's injectors and sanitizers."""
         self.chains = chains
-        self.by_phase: dict[str | None, tuple[Listener, ...]] = {
-            "start": _listeners(registry, "relay_scope_start"),
-            "end": _listeners(registry, "relay_scope_end"),
-            None: _listeners(registry, "relay_mark"),
+        self.by_phase: dict[str | None, tuple[Observer, ...]] = {
+            "start": _observers(registry, "relay_scope_start"),
+            "end": _observers(registry, "relay_scope_end"),
+            None: _observers(registry, "relay_mark"),
         }
         """Who observes single events; the key None stands for marks."""
         self.dispatch = _listeners(registry, "relay_dispatch")
@@ -57,12 +60,16 @@ class Audience:
 
 
 def _listeners(registry: "PluginRegistry", hook: str) -> tuple[Listener, ...]:
-    return tuple(_direct(*implementation) for implementation in registry.impls(hook))
+    return tuple((plugin, function) for plugin, function in registry.impls(hook))
 
 
-def _direct(plugin: str, function: Callable[..., Any]) -> Listener:
+def _observers(registry: "PluginRegistry", hook: str) -> tuple[Observer, ...]:
+    return tuple(_direct(plugin, function, hook) for plugin, function in registry.impls(hook))
+
+
+def _direct(plugin: str, function: Callable[..., Any], hook: str) -> Observer:
     """Return a subscriber's callback instead of its hook: one call less for each event, and its own name."""
     owner = getattr(function, "__self__", None)
     if isinstance(owner, Subscriber):
-        return plugin.removeprefix(SUBSCRIBER_PREFIX), owner.callback
-    return plugin, function
+        return plugin.removeprefix(SUBSCRIBER_PREFIX), owner.callback, "a subscriber"
+    return plugin, function, hook
