@@ -17,7 +17,8 @@ NAMES = """
     AnnotatedLLMRequest AnnotatedLLMResponse DataSchema Event EventMetadata EventMetadataInjectorCallback
     EventMetadataScalar EventMetadataValue EventSanitizeFields EventSanitizeGuardrail Json JsonObject JsonPrimitive
     JsonValue LLMAttributes LLMHandle LLMRequest LLMRequestInterceptOutcome LlmCodecIdentity
-    LlmConditionalExecutionGuardrail LlmExecutionContext LlmExecutionIntercept LlmRequestIntercept
+    LlmConditionalExecutionGuardrail LlmExecutionContext LlmExecutionIntercept LlmRequestContext
+    LlmRequestIntercept LlmResponseContext
     LlmSanitizeRequestCodec LlmSanitizeRequestContext LlmSanitizeRequestGuardrail LlmSanitizeResponseCodec
     LlmSanitizeResponseContext LlmSanitizeResponseGuardrail LlmStreamExecutionIntercept LogSeverity MarkEvent
     MetricKind MetricMeasurement MetricValueType PendingMarkSpec PropagationContext ScopeAttributes ScopeEvent
@@ -30,8 +31,8 @@ NAMES = """
     subscribers tools trace typed use_scope_stack warn
 """
 MISSING = """
-    AtifExporter AtofExporter AtofExporterConfig AtofExporterMode AtofStreamSinkConfig LlmRequestContext
-    LlmResponseContext MetricTemporality OpenTelemetryConfig OpenTelemetryFileSinkConfig OpenTelemetryLogConfig
+    AtifExporter AtofExporter AtofExporterConfig AtofExporterMode AtofStreamSinkConfig
+    MetricTemporality OpenTelemetryConfig OpenTelemetryFileSinkConfig OpenTelemetryLogConfig
     OpenTelemetryLogSubscriber OpenTelemetryMetricConfig OpenTelemetryMetricSubscriber
     OpenTelemetryRuntimeDiagnostic OpenTelemetryRuntimeDiagnostics OpenTelemetrySubscriber UnsupportedBehavior
     adaptive model_pricing observability pii_redaction plugin resource_metrics runtime_registrations

@@ -169,7 +169,8 @@ async def test_execution_intercept_takes_either_form(relay: Relay) -> None:
     seen: list[object] = []
 
     async def short(context: LlmExecutionContext, following: Any) -> Any:
-        seen.extend([context.name, context.model_name, context.request_codec, context.response_codec])
+        codecs = [context.request_codec.resolve_codec(), context.response_codec.resolve_codec()]
+        seen.extend([context.name, context.model_name, *codecs])
         return await following(context.request)
 
     async def long(name: str, request: LLMRequest, context: LlmExecutionContext, following: Any) -> Any:

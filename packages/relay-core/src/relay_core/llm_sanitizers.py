@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from relay_core.codecs import AnthropicMessagesCodec, LLMRequest, OpenAIChatCodec, OpenAIResponsesCodec
+from relay_core.codecs.contexts import LlmCodecIdentity
 from relay_core.events import ScopeEvent
 from relay_core.json_values import is_object, same_json
 
-__all__ = ["LlmCodecIdentity", "LlmSanitizeContext", "sanitized_request", "sanitized_response"]
+__all__ = ["LlmSanitizeContext", "sanitized_request", "sanitized_response"]
 
 _Codec = OpenAIChatCodec | OpenAIResponsesCodec | AnthropicMessagesCodec
 
@@ -23,16 +24,6 @@ _CODECS: Final[dict[str, _Codec]] = {
     "anthropic_messages": AnthropicMessagesCodec(),
 }
 _WRAPPED: Final = {"headers", "content"}
-
-
-@dataclass(frozen=True, slots=True)
-class LlmCodecIdentity:
-    """Which codec made an event's annotation."""
-
-    kind: str
-    """``builtin``, ``opaque`` (another codec, not known here) or ``none``."""
-    id: str | None
-    """The codec's name: ``openai_chat``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Public names that `relay_core` imports when one of them is first used: who only observes needs none of them."""
 
 from relay_core.codecs import AnnotatedLLMRequest, AnnotatedLLMResponse, LLMRequest
+from relay_core.codecs.contexts import LlmCodecIdentity, LlmRequestContext, LlmResponseContext
 from relay_core.codecs.protocol import LlmCodec as LlmSanitizeRequestCodec
 from relay_core.codecs.protocol import LlmResponseCodec as LlmSanitizeResponseCodec
 from relay_core.control import (
@@ -39,7 +40,6 @@ from relay_core.json_types import (
     JsonPrimitive,
     JsonValue,
 )
-from relay_core.llm_sanitizers import LlmCodecIdentity
 from relay_core.llm_sanitizers import LlmSanitizeContext as LlmSanitizeRequestContext
 from relay_core.llm_sanitizers import LlmSanitizeContext as LlmSanitizeResponseContext
 from relay_core.operational_log import debug, error, info, log, trace, warn
@@ -75,7 +75,9 @@ __all__ = [
     "LlmConditionalExecutionGuardrail",
     "LlmExecutionContext",
     "LlmExecutionIntercept",
+    "LlmRequestContext",
     "LlmRequestIntercept",
+    "LlmResponseContext",
     "LlmSanitizeRequestCodec",
     "LlmSanitizeRequestContext",
     "LlmSanitizeRequestGuardrail",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from relay_core.chains import Entry, Kind
 from relay_core.codecs import AnnotatedLLMRequest, LlmCodec, LLMRequest, LlmResponseCodec
+from relay_core.codecs.contexts import LlmRequestContext, LlmResponseContext
 from relay_core.control.copies import detached_request, shallow_request, taken_request
 from relay_core.control.guard import refusal
 from relay_core.control.headers import recordable
@@ -259,9 +260,8 @@ class _LlmLayer(Layer):
     def context(self, argument: LLMRequest) -> LlmExecutionContext:
         """Return the call's context with this request."""
         call = self._call
-        return LlmExecutionContext(
-            call.name, shallow_request(argument), call.model_name, call.codec, call.response_codec
-        )
+        codecs = LlmRequestContext(call.codec), LlmResponseContext(call.response_codec)
+        return LlmExecutionContext(call.name, shallow_request(argument), call.model_name, *codecs)
 
     def passed_on(self, argument: Any, context: LlmExecutionContext, original: LLMRequest) -> LLMRequest:
         """Return the request that `next` was called with.

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from relay_core.codecs import AnnotatedLLMRequest, LlmCodec, LLMRequest, LlmResponseCodec
+from relay_core.codecs import AnnotatedLLMRequest, LLMRequest
+from relay_core.codecs.contexts import LlmRequestContext, LlmResponseContext
 from relay_core.vocabulary import LogSeverity
 
 __all__ = [
@@ -86,7 +87,7 @@ class LlmExecutionContext:
     request: LLMRequest
     """The request; headers and content copied one level deep."""
     model_name: str | None
-    request_codec: LlmCodec | None = None
-    """Reads and edits the request in its normalized shape, if the caller gave a codec."""
-    response_codec: LlmResponseCodec | None = None
-    """Reads the response in its normalized shape, if the caller gave a codec."""
+    request_codec: LlmRequestContext = field(default_factory=LlmRequestContext)
+    """What the caller gave to read and edit the request in its normalized shape."""
+    response_codec: LlmResponseContext = field(default_factory=LlmResponseContext)
+    """What the caller gave to read the response in its normalized shape."""
