@@ -326,6 +326,19 @@ def test_two_runtimes(relay: Relay, stacks: ScopeStacks) -> None:
             assert ScopeStacks(other.scopes).get_scope_stack().handle is theirs
 
 
+def test_thread_with_a_scope_of_another_runtime(relay: Relay, stacks: ScopeStacks) -> None:
+    """A scope of another runtime is no reason to leave the thread where it is."""
+    with relay.scopes.scope("work") as work:
+        stack = stacks.propagate_scope_to_thread()
+
+        def current() -> ScopeHandle | None:
+            with isolated_runtime() as other, other.scopes.scope("theirs"):
+                stacks.set_thread_scope_stack(stack)
+                return relay.scopes.current()
+
+        assert work is in_thread(current)
+
+
 def test_module_functions() -> None:
     """The functions are those of the default runtime, under the names that NeMo Relay's have, in the package itself."""
     stack = relay_core.create_scope_stack()

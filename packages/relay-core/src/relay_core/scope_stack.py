@@ -135,9 +135,7 @@ class ScopeStacks:
         """
         self._check(stack)
         floor = self._floor()
-        if floor is None and live(get_entry()) is not None:
-            return
-        if floor is not None and not floor.bound:
+        if self._scopes.innermost(None) is not None if floor is None else not floor.bound:
             return
         set_entry(None)
         self._lay(stack, bound=True)
