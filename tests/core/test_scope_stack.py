@@ -331,12 +331,13 @@ def test_thread_with_a_scope_of_another_runtime(relay: Relay, stacks: ScopeStack
     with relay.scopes.scope("work") as work:
         stack = stacks.propagate_scope_to_thread()
 
-        def current() -> ScopeHandle | None:
-            with isolated_runtime() as other, other.scopes.scope("theirs"):
+        def current() -> list[bool]:
+            with isolated_runtime() as other, other.scopes.scope("theirs") as theirs:
                 stacks.set_thread_scope_stack(stack)
-                return relay.scopes.current()
+                stacks.set_thread_scope_stack(stack)
+                return [work is relay.scopes.current(), theirs is other.scopes.current()]
 
-        assert work is in_thread(current)
+        assert [True, True] == in_thread(current)
 
 
 def test_module_functions() -> None:

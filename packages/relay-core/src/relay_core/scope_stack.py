@@ -135,9 +135,11 @@ class ScopeStacks:
         """
         self._check(stack)
         floor = self._floor()
-        if self._scopes.innermost(None) is not None if floor is None else not floor.bound:
+        has_own = self._scopes.innermost(None) is not None if floor is None else not floor.bound
+        if has_own:
             return
-        set_entry(None)
+        if floor is not None:
+            set_entry(live(floor._outer))  # or each task of a worker thread would lay one more on top
         self._lay(stack, bound=True)
 
     @contextmanager
