@@ -46,7 +46,7 @@ GATHER_BYTES: Final = 2 << 20
 emission."""
 LINGER_ROUNDS: Final = 2
 """How many empty rounds it looks by itself before it sleeps and has to be woken: waking costs a system call."""
-KEPT_BYTES: Final = 4 << 20
+KEPT_BYTES: Final = 8 << 20
 """A block of this size is made and dropped once: glibc then keeps about twice as much free memory instead of returning
 it to the system with each batch and faulting it in again, which was measured to double the cost of 12 KB payloads."""
 SLEEP_SECONDS: Final = 5.0
