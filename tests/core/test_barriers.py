@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 from tests.core.gate import Gate
@@ -16,6 +17,40 @@ def test_flush_with_nothing_to_do(relay: Relay) -> None:
     assert relay.subscribers.flush(0.0)
     relay.subscribers.register("a", print)
     assert relay.subscribers.flush(0.0)
+
+
+def test_flush_when_all_is_delivered(relay: Relay) -> None:
+    """Without time to wait a flush says whether there is anything to wait for: events, or buffers of plugins."""
+
+    class Sink:
+        @hookimpl
+        def relay_flush(self, timeout: float) -> None:
+            """Have nothing to write."""
+
+    gate = Gate(relay)
+    assert not relay.subscribers.flush(0.0)
+    gate.open()
+    assert relay.subscribers.flush()
+    assert relay.subscribers.flush(0.0)
+
+    relay.registry.register(Sink(), "sink")
+    assert relay.subscribers.flush(0.0)
+    relay.scopes.event("note")
+    while relay.statistics().delivered < 2:
+        time.sleep(0.001)
+    assert not relay.subscribers.flush(0.0)
+    assert relay.subscribers.flush()
+    assert relay.subscribers.flush(0.0)
+
+
+@pytest.mark.anyio
+async def test_flush_async_when_all_is_delivered(relay: Relay) -> None:
+    """The same in an event loop."""
+    relay.subscribers.register("see", print)
+    relay.scopes.event("note")
+    assert await relay.subscribers.flush_async()
+
+    assert await relay.subscribers.flush_async(0.0)
 
 
 @pytest.mark.anyio

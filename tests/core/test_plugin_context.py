@@ -3,6 +3,7 @@
 import pytest
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from relay_core import MarkEvent, hookimpl
 from relay_core.errors import SettingsError
 from relay_core.plugin_context import PluginContext
 from relay_core.runtime import Relay
@@ -130,6 +131,29 @@ def test_subscribers_vanish(runtime: Relay) -> None:
     made.undo()
 
     assert (True, None) == (there, runtime.registry.get(f"{SUBSCRIBER_PREFIX}mine"))
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_subscribers_come_after_their_plugin(runtime: Relay, late: bool) -> None:
+    """A plugin's own hooks get an event before what it registers, whether it comes before the first use or later."""
+    order: list[str] = []
+
+    class Plugin:
+        @hookimpl
+        def relay_configure(self, context: PluginContext) -> None:
+            context.subscribers.register(context.name, lambda event: order.append(f"{context.name} subscriber"))
+
+        @hookimpl
+        def relay_mark(self, event: MarkEvent) -> None:
+            order.append("hook")
+
+    if late:
+        runtime.ensure_ready()
+    runtime.registry.register(Plugin(), "acme")
+    runtime.scopes.event("note")
+    assert runtime.subscribers.flush()
+
+    assert ["hook", "acme subscriber"] == order
 
 
 def test_control_vanishes(runtime: Relay) -> None:

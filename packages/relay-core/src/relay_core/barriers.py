@@ -14,17 +14,24 @@ class Barriers:
     """Sends barriers through the queue of one dispatcher and waits for them. Any thread, unless it says otherwise."""
 
     def __init__(
-        self, *, put: Callable[[Barrier], None], is_idle: Callable[[], bool], can_wait: Callable[[], bool]
+        self,
+        *,
+        put: Callable[[Barrier], None],
+        is_idle: Callable[[], bool],
+        is_settled: Callable[[], bool],
+        can_wait: Callable[[], bool],
     ) -> None:
         """Set up.
 
         Args:
             put: Puts a barrier behind what waits now, and has it delivered.
             is_idle: Says whether nothing was ever emitted.
+            is_settled: Says whether all that was emitted is delivered, and written by plugins with buffers.
             can_wait: Says whether somebody else will deliver: not on the delivery thread itself.
         """
         self._put = put
         self._is_idle = is_idle
+        self._is_settled = is_settled
         self._can_wait = can_wait
 
     def flush(self, timeout: float) -> bool:
@@ -49,8 +56,8 @@ class Barriers:
         """Do as `flush`, without blocking the loop and without its default executor. Cancellable."""
         import asyncio  # whoever awaits this has it; `import relay_core` does not pay for it
 
-        if self._is_idle() or not self._can_wait():
-            return self._is_idle()
+        if self._is_over(timeout) or not self._can_wait():
+            return self._is_over(timeout)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
 
@@ -75,7 +82,7 @@ class Barriers:
 
     def wait(self, timeout: float) -> bool | None:
         """Say whether everything was flushed once all before is delivered; None where it is not in time."""
-        if self._is_idle():
+        if self._is_over(timeout):
             return True
         if not self._can_wait():
             return None
@@ -88,3 +95,7 @@ class Barriers:
 
         self._put(Barrier(timeout, done))
         return result[0] if passed.acquire(timeout=max(0.0, min(timeout, _thread.TIMEOUT_MAX))) else None
+
+    def _is_over(self, timeout: float) -> bool:
+        """Say whether there is nothing to wait for; who has time to wait has the plugins flushed all the same."""
+        return self._is_idle() or (timeout <= 0 and self._is_settled())

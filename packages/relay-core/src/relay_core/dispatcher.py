@@ -31,6 +31,7 @@ from relay_core.current import get_entry, set_entry, watch_collector
 from relay_core.delivery import Delivery, Item
 from relay_core.event_queue import Barrier, EventQueue, QueueLimits, locked, release
 from relay_core.isolation import Isolation
+from relay_core.wording import counted
 
 __all__ = ["Dispatcher", "QueueLimits"]
 
@@ -75,6 +76,7 @@ class Dispatcher:
         delivery: Delivery,
         *,
         own_errors: Isolation,
+        has_buffers: Callable[[], bool],
         flush_plugins: Callable[[float], bool],
         end_plugins: Callable[[float], None],
         loss_mark: Callable[[str, int], Item | None],
@@ -84,6 +86,7 @@ class Dispatcher:
         Args:
             delivery: Delivers a batch.
             own_errors: Counts and logs what is our own mistake.
+            has_buffers: Says whether any plugin has a buffer of its own to flush.
             flush_plugins: Flushes plugins with buffers of their own within so many seconds; says whether all did.
             end_plugins: Tells plugins, with a deadline in seconds, that the process ends.
             loss_mark: Builds the mark that carries a loss, from reason and count; None where nobody listens. Its depth
@@ -93,7 +96,9 @@ class Dispatcher:
         """What waits."""
         self.emit: Callable[[Item], None] = self.queue.emit
         """Queues one event; see `EventQueue.emit`."""
-        self.barriers = Barriers(put=self._put, is_idle=self._is_idle, can_wait=self._can_wait)
+        self.barriers = Barriers(
+            put=self._put, is_idle=self._is_idle, is_settled=self._is_settled, can_wait=self._can_wait
+        )
         """Wait until everything emitted before is delivered."""
         self.exit_timeout = 5.0
         """Seconds that the drain at exit may take."""
@@ -101,6 +106,7 @@ class Dispatcher:
         """Called in a forked child, after everything begins anew."""
         self._delivery = delivery
         self._own_errors = own_errors
+        self._has_buffers = has_buffers
         self._flush_plugins = flush_plugins
         self._end_plugins = end_plugins
         self._loss_mark = loss_mark
@@ -116,6 +122,8 @@ class Dispatcher:
         self._turn = _thread.allocate_lock()
         self._thread = 0
         self._plugins_due = False
+        # How many events were delivered when all plugins had last been flushed.
+        self._flushed = 0
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: it has none of the threads, and any lock may be held by one of them."""
@@ -279,7 +287,10 @@ class Dispatcher:
 
     def _pass(self, barrier: Barrier) -> None:
         self._urgent = False
-        barrier.done(self._flush_plugins(max(0.0, barrier.deadline - time.monotonic())))
+        flushed = self._flush_plugins(max(0.0, barrier.deadline - time.monotonic()))
+        if flushed:
+            self._flushed = self._delivery.delivered
+        barrier.done(flushed)
 
     # Barriers ---------------------------------------------------------------------------------------------------------
 
@@ -293,6 +304,12 @@ class Dispatcher:
 
     def _is_idle(self) -> bool:
         return self._state is _IDLE and not self.queue.items
+
+    def _is_settled(self) -> bool:
+        delivered = self._delivery.delivered
+        lost = sum(self.queue.losses.values())
+        # In this order: an event that is counted only now is not among those delivered or lost, and makes it False.
+        return delivered + lost == self.queue.emitted and (self._flushed == delivered or not self._has_buffers())
 
     def _can_wait(self) -> bool:
         return self._state is not _ABANDONED and _thread.get_ident() != self._thread
@@ -309,16 +326,20 @@ class Dispatcher:
             Whether everything was delivered; what was not is counted as dropped, for the reason ``exit``. False on the
             delivery thread, which goes on until the queue is empty.
         """
-        deadline = time.monotonic() + (self.exit_timeout if timeout is None else timeout)
+        patience = self.exit_timeout if timeout is None else timeout
+        deadline = time.monotonic() + patience
         if _thread.get_ident() == self._thread:
             self._leave(_EXITING)
             return False
         if self._state is _RUNNING:
-            self.barriers.wait(deadline - time.monotonic())
+            self.barriers.wait(patience)
             self._leave(_EXITING)
             if not self._stopped.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 self._leave(_ABANDONED)
-                self._abandon_queue()
+                lost = self._abandon_queue()
+                if lost and not sys.is_finalizing():
+                    limit = f"exit_timeout ({patience:g} s)" if timeout is None else f"{patience:g} s"
+                    _logger.warning("%s not delivered within %s", counted(lost, "event"), limit)
         elif self._state is not _ABANDONED:
             self._leave(_EXITING)
             self._drain_here()
@@ -346,10 +367,9 @@ class Dispatcher:
                 set_entry(outer)
                 self._turn.release()
 
-    def _abandon_queue(self) -> None:
+    def _abandon_queue(self) -> int:
+        """Drop what waits; say how much that was."""
         lost = self.queue.losses["exit"]
         while self.queue.drop_oldest("exit"):
             pass
-        lost = self.queue.losses["exit"] - lost
-        if lost and not sys.is_finalizing():
-            _logger.warning("%d events were not delivered: a subscriber did not return in time", lost)
+        return self.queue.losses["exit"] - lost

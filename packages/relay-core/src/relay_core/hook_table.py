@@ -103,8 +103,13 @@ class HookTable:
                     adapt(implementation, plugin, found.arguments)
         return known is None
 
+    def place(self, plugin: str) -> None:
+        """Keep a plugin its place behind those that are there; `show` fills it, whoever has come in between."""
+        with self._lock:
+            self._shown.setdefault(plugin, [])
+
     def show(self, plugin: str, implementations: Iterable[Implementation]) -> None:
-        """Let a plugin's implementations be called from now on, after those that are there."""
+        """Let a plugin's implementations be called from now on: in its place, or after those that are there."""
         with self._lock:
             self._shown[plugin] = [(it, self.bound(plugin, it)) for it in implementations]
             self._rebuild()

@@ -120,7 +120,7 @@ def relay_configure(context: PluginContext) -> None:
     Args:
         context: `context.settings(Model)` gives the plugin's own settings as a pydantic model; `context.subscribers`,
             `context.guardrails`, `context.intercepts` and `context.event_metadata` register what goes away with the
-            plugin.
+            plugin. A subscriber that is registered there comes after the plugin's own hooks.
     """
 
 

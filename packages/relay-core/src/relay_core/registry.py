@@ -179,6 +179,7 @@ class PluginRegistry:
                     raise PluginExistsError(plugin=registered.name, requested=plugin.name)
             plugin.check(self.hooks())
             self._plugins[plugin.name] = plugin
+            self._table.place(plugin.name)  # ahead of what it registers when it is configured
         for note in plugin.notes:
             _log.warning("plugin %r: %s", plugin.name, note)
 

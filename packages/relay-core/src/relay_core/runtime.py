@@ -61,6 +61,7 @@ class Relay:
         self.dispatcher = Dispatcher(
             self._delivery,
             own_errors=self.own_errors,
+            has_buffers=lambda: bool(self.registry.impls("relay_flush")),
             flush_plugins=self._flush_plugins,
             end_plugins=self._end_plugins,
             loss_mark=self._loss_mark,
