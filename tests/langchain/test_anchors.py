@@ -27,6 +27,7 @@ def test_an_id_that_is_gone() -> None:
     run_id = uuid4()
     key = run_id.int
     anchor = IdAnchor(run_id, lambda anchor: gone.append(anchor.key))
+    anchor.key = key
     assert anchor() is run_id
 
     del run_id

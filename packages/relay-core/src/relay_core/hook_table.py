@@ -56,8 +56,14 @@ class HookTable:
 
     def first(self, hook: str, *arguments: object) -> object | None:
         """Return the first answer that is not None; where one raises, it is reported and the next one is asked."""
-        for impl in self._impls.get(hook, ()):
-            answer = self.call_one(impl, hook, arguments)
+        for plugin, function in self._impls.get(hook, ()):
+            try:
+                answer = function(*arguments)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._on_error(plugin, hook, error)
+                continue
             if answer is not None:
                 return answer
         return None

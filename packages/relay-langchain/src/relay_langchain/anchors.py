@@ -20,17 +20,15 @@ __all__ = ["IdAnchor", "TaskAnchors"]
 
 
 class IdAnchor(weakref.ref[UUID]):
-    """A weak reference to a run's id that knows the run's key when the id is gone."""
+    """A weak reference to a run's id that knows the run's key when the id is gone.
 
-    __slots__ = ("key",)
+    Its callback runs in whichever thread drops the id last, maybe inside the garbage collector.
+    """
+
+    __slots__ = ("key",)  # set by whoever makes it: a `__new__` of our own would double what it costs
 
     key: int
-
-    def __new__(cls, run_id: UUID, callback: Callable[[IdAnchor], None]) -> IdAnchor:
-        """Watch `run_id`; `callback` runs in whichever thread drops it last, maybe inside the garbage collector."""
-        anchor = super().__new__(cls, run_id, callback)
-        anchor.key = run_id.int
-        return anchor
+    """The id as an int."""
 
 
 class TaskAnchors:

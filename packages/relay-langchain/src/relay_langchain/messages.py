@@ -22,7 +22,7 @@ from langchain_core.messages import (
 from relay_core.payload.native import encode_plain
 from relay_langchain.projections import PlainProjection
 
-__all__ = ["assistant_message", "chat_messages", "message_projection"]
+__all__ = ["assistant_message", "chat_messages", "is_known_message", "message_projection"]
 
 Fields = Mapping[str, Any]
 """The fields of a message; all that are read here are there, if only as None."""
@@ -70,9 +70,17 @@ def chat_messages(messages: Iterable[Any]) -> list[Any]:
     return projected
 
 
+def is_known_message(value: object) -> bool:
+    """Tell whether a value is a message of a class that was seen before; the usual ones are known from the start."""
+    return _kind_of(value) in _by_class
+
+
 def assistant_message(message: BaseMessage) -> dict[str, Any]:
     """Return an AI message as an OpenAI assistant message."""
-    return _assistant(_NOTHING | message.__dict__)
+    try:
+        return _assistant(message.__dict__)
+    except KeyError:
+        return _assistant(_NOTHING | message.__dict__)
 
 
 def _message(message: Any) -> Any:
@@ -189,7 +197,12 @@ _NOTHING: Final[dict[str, Any]] = dict.fromkeys(
 )
 """Stands for the fields that a message may lack."""
 
-_by_class: Final[dict[type, Callable[[Fields], dict[str, Any]]]] = {}
+_by_class: Final[dict[type, Callable[[Fields], dict[str, Any]]]] = {
+    AIMessage: _assistant,
+    HumanMessage: _user,
+    SystemMessage: _system,
+    ToolMessage: _tool,
+}
 _MAX_CLASSES: Final = 256
 """How many message classes are remembered: an application may make some on the fly."""
 

@@ -50,5 +50,7 @@ def start_metadata(
             if (session := metadata.get(key)) is not None:
                 found["session.id"] = str(session)
                 break
-        found |= {key: value for key, value in metadata.items() if key not in _CONSUMED and key not in omit}
+        for key in metadata:
+            if key not in _CONSUMED and key not in omit:
+                found[key] = metadata[key]
     return found

@@ -10,24 +10,26 @@ __all__ = ["ModelRequest", "prompt_messages", "read_request"]
 
 _MODEL_KEYS: Final = ("model", "model_name", "model_id", "deployment_name")
 
-_PARAMS: Final = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "max_tokens",
-    "max_completion_tokens",
-    "stop",
-    "seed",
-    "n",
-    "frequency_penalty",
-    "presence_penalty",
-    "logprobs",
-    "top_logprobs",
-    "response_format",
-    "parallel_tool_calls",
-    "reasoning_effort",
-    "reasoning",
-    "service_tier",
+_PARAMS: Final = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "max_tokens",
+        "max_completion_tokens",
+        "stop",
+        "seed",
+        "n",
+        "frequency_penalty",
+        "presence_penalty",
+        "logprobs",
+        "top_logprobs",
+        "response_format",
+        "parallel_tool_calls",
+        "reasoning_effort",
+        "reasoning",
+        "service_tier",
+    }
 )
 
 _METADATA_PARAMS: Final = (("ls_temperature", "temperature"), ("ls_max_tokens", "max_tokens"), ("ls_stop", "stop"))
@@ -70,7 +72,7 @@ def read_request(
     """
     params = params or {}
     model = metadata.get("ls_model_name") or next((params[key] for key in _MODEL_KEYS if params.get(key)), None)
-    settings = {key: value for key in _PARAMS if (value := params.get(key)) is not None}
+    settings = {key: value for key, value in params.items() if value is not None and key in _PARAMS}
     for source, name in _METADATA_PARAMS:
         if name not in settings and (value := metadata.get(source)) is not None:
             settings[name] = value

@@ -106,7 +106,8 @@ def _annotated(choice: Mapping[str, Any], calls: list[dict[str, Any]] | None) ->
 
 
 def _first(keys: tuple[str, ...], mapping: Mapping[str, Any]) -> Any:
-    for key in keys:
-        if (value := mapping.get(key)) is not None:
-            return value
+    if mapping:
+        for key in keys:
+            if (value := mapping.get(key)) is not None:
+                return value
     return None

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+import orjson
 from langchain_core.messages import ToolMessage
 
 from relay_core.handles import ScopeHandle
@@ -32,6 +33,7 @@ from relay_langchain.metadata import start_metadata
 from relay_langchain.model_request import read_request
 from relay_langchain.model_response import read_response
 from relay_langchain.parentage import parent_handle, parent_run
+from relay_langchain.payloads import plain_payload
 from relay_langchain.registry import Ending, RunRegistry, is_source
 from relay_langchain.runs import Run, RunInfo
 from relay_langchain.streaming import is_stream_call
@@ -160,7 +162,8 @@ class Recorder:
             run.hidden = True
             run.handle = parent
         else:
-            metadata = start_metadata(str(run_id), run.tags, run.metadata, run.run_type, info.omit if info else ())
+            omit = () if info is None else info.omit
+            metadata = start_metadata(_text(run_id), run.tags, run.metadata, run.run_type, omit)
             if info is not None and info.metadata:
                 metadata.update(info.metadata)
             run.handle = scopes.start(
@@ -169,7 +172,7 @@ class Recorder:
                 handle=parent,
                 attributes=attributes,
                 metadata=metadata,
-                input=payload,
+                input=payload if schema is not None else self._plain(run, payload),
                 data_schema=schema,
                 category_profile=profile,
             )
@@ -201,8 +204,7 @@ class Recorder:
         metadata = self._late_inputs(run, inputs)
         if outcome is Outcome.ABANDONED:
             metadata = {"otel.status_description": "its consumer left the stream", **(metadata or {})}
-        ending = Ending(outcome, output=outputs, metadata=metadata)
-        self._runs.finish(run, ending)
+        self._runs.finish(run, Ending(outcome, None, self._plain(run, outputs), None, None, metadata))
 
     def model_end(self, run: Run, result: LLMResult) -> None:
         """End a model's call that did not fail."""
@@ -211,7 +213,7 @@ class Recorder:
     def tool_end(self, run: Run, output: object) -> None:
         """End a tool that returned; a ToolMessage with status "error" tells of a failure that LangChain handled."""
         if not isinstance(output, ToolMessage):
-            self._runs.finish(run, _OK if output is None else Ending(output=output))
+            self._runs.finish(run, _OK if output is None else Ending(output=self._plain(run, output)))
             return
         fields = output.__dict__
         profile: dict[str, Any] = {}
@@ -223,7 +225,8 @@ class Recorder:
         if fields.get("status") == "error":
             outcome = Outcome.ERROR
             metadata = {"otel.status_description": str(fields.get("content"))[:_ERROR_TEXT]}
-        self._runs.finish(run, Ending(outcome, output=output, profile=profile or None, metadata=metadata))
+        recorded = self._plain(run, output)
+        self._runs.finish(run, Ending(outcome, None, recorded, None, profile or None, metadata))
 
     def retriever_end(self, run: Run, documents: object) -> None:
         """End a retriever that found what it found."""
@@ -266,7 +269,11 @@ class Recorder:
         """Return the real input of a streamed chain for the end event's metadata, where payloads are recorded."""
         if not run.deferred or inputs is ABSENT or inputs is None or not self._relay.wants(run.scope_type):
             return None
-        return {"langchain.inputs": inputs}
+        return {"langchain.inputs": plain_payload(inputs)}
+
+    def _plain(self, run: Run, payload: object) -> object:
+        """Return what to record of an input or output; the payload itself where nobody wants it."""
+        return plain_payload(payload) if self._relay.wants(run.scope_type) else payload
 
     # --- In between --------------------------------------------------------------------------------------------------
 
@@ -297,3 +304,8 @@ class Recorder:
     def _mark_retry(self, parent: Run, attempt: int) -> None:
         data = {"attempt": attempt, "error_type": parent.error_type}
         self.mark(parent, "Retry", data)
+
+
+def _text(run_id: UUID) -> str:
+    """Return a run's id in its usual form, in a third of the time that `str` takes."""
+    return orjson.dumps(run_id)[1:-1].decode() if type(run_id) is UUID else str(run_id)

@@ -98,7 +98,8 @@ class RunRegistry:
     def add(self, run: Run, run_id: UUID) -> None:
         """Keep `run` from now on. An id that was used before now means the new run."""
         try:
-            run.anchor = IdAnchor(run_id, self._id_collected)
+            run.anchor = anchor = IdAnchor(run_id, self._id_collected)
+            anchor.key = run.key
         except TypeError:  # an id of some library that cannot be watched: then only the hooks tell of the end
             run.anchor = None
         self._known[run.key] = run
@@ -247,7 +248,8 @@ class RunRegistry:
             if run is None or run.anchor is not anchor:
                 return
             del self._known[anchor.key]
-            self._abandon(run, _outcome_when_lost(run), "its framework never reported the end")
+            if not run.closed:
+                self._abandon(run, _outcome_when_lost(run), "its framework never reported the end")
         except Exception as error:  # a weak reference's callback has nobody to raise to
             self._relay.suppress(error, "relay_langchain.registry")
 

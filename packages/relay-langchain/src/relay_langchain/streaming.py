@@ -8,6 +8,9 @@ __all__ = ["is_stream_call"]
 _CALLERS: Final = frozenset({"stream", "astream", "ensure_started"})
 """The methods of LangChain's models that start a run to stream it."""
 
+_OTHERS: Final = frozenset({"generate", "agenerate"})
+"""Those that start a run to get the answer whole, called by the others or not."""
+
 _DEPTH: Final = 6
 """How many frames above the handler's hook they are at the most: the callback manager lies between."""
 
@@ -21,9 +24,10 @@ def is_stream_call() -> bool:
     frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
     for _ in range(_DEPTH):
         code = frame.f_code
-        if code.co_name in _CALLERS:
+        name = code.co_name
+        if name in _CALLERS:
             return "langchain_core" in code.co_filename
-        if frame.f_back is None:
+        if frame.f_back is None or (name in _OTHERS and "langchain_core" in code.co_filename):
             return False
         frame = frame.f_back
     return False

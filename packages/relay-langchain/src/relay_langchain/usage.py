@@ -22,6 +22,22 @@ _DETAILS: Final = (
 )
 """Wire name, LangChain's name, and the keys that OpenAI calls otherwise; every other key keeps its name."""
 
+_FLAT_DETAILS: Final = (
+    (
+        "prompt_tokens_details",
+        (
+            ("cached_tokens", "cache_read_tokens"),
+            ("cache_write_tokens", "cache_write_tokens"),
+            ("audio_tokens", "prompt_audio_tokens"),
+        ),
+    ),
+    (
+        "completion_tokens_details",
+        (("reasoning_tokens", "reasoning_tokens"), ("audio_tokens", "completion_audio_tokens")),
+    ),
+)
+"""OpenAI's names of the details, and those of an annotated response."""
+
 
 def openai_usage(reported: Mapping[str, Any]) -> dict[str, Any]:
     """Return the usage of one model call in the shape of an OpenAI completion.
@@ -48,19 +64,13 @@ def openai_usage(reported: Mapping[str, Any]) -> dict[str, Any]:
 
 def normalized_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
     """Return `usage`, which is in OpenAI's shape, flat and under the names of an annotated response."""
-    prompt: Mapping[str, Any] = usage.get("prompt_tokens_details") or {}
-    completion: Mapping[str, Any] = usage.get("completion_tokens_details") or {}
-    flat = {
-        "prompt_tokens": usage.get("prompt_tokens"),
-        "completion_tokens": usage.get("completion_tokens"),
-        "total_tokens": usage.get("total_tokens"),
-        "cache_read_tokens": prompt.get("cached_tokens"),
-        "cache_write_tokens": prompt.get("cache_write_tokens"),
-        "reasoning_tokens": completion.get("reasoning_tokens"),
-        "prompt_audio_tokens": prompt.get("audio_tokens"),
-        "completion_audio_tokens": completion.get("audio_tokens"),
-    }
-    return {name: count for name, count in flat.items() if count is not None}
+    flat = {wire: usage[wire] for wire, _ in _COUNTS if usage.get(wire) is not None}
+    for wire, names in _FLAT_DETAILS:
+        if details := usage.get(wire):
+            for key, name in names:
+                if (count := details.get(key)) is not None:
+                    flat[name] = count
+    return flat
 
 
 def is_cached(reported: Mapping[str, Any] | None) -> bool:

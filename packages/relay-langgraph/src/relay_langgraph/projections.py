@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from relay_core.json_values import as_mapping
+from relay_langchain.projections import PlainProjection
 
 __all__ = ["payload_encoder"]
 
@@ -15,18 +16,24 @@ def payload_encoder(kind: type) -> Projection | None:
     for base in kind.__mro__:
         projection = _PROJECTIONS.get(f"{base.__module__}.{base.__qualname__}")
         if projection is not None:
-            return projection
+            return PlainProjection(projection) if projection in _PLAIN else projection
     return None
 
 
 def _command(value: Any) -> dict[str, object]:
     """Return what a command says: the fields that are set."""
-    told = {"update": value.update, "goto": value.goto or None, "resume": value.resume, "graph": value.graph}
+    told = {"update": _plain(value.update), "goto": value.goto or None, "resume": value.resume, "graph": value.graph}
     return {name: field for name, field in told.items() if field is not None}
 
 
 def _send(value: Any) -> dict[str, object]:
-    return {"node": value.node, "arg": value.arg}
+    return {"node": value.node, "arg": _plain(value.arg)}
+
+
+def _plain(update: Any) -> Any:
+    from relay_langchain.payloads import plain_payload  # imports LangChain, which is there where LangGraph is
+
+    return plain_payload(update)
 
 
 def _interrupt(value: Any) -> dict[str, object]:
@@ -72,6 +79,9 @@ def _coordinates(config: object) -> dict[str, object] | None:
 
 
 _COORDINATES: Final = ("thread_id", "checkpoint_ns", "checkpoint_id")
+
+_PLAIN: Final = frozenset({_command, _send, _interrupt})
+"""Those whose results are plain data as a rule."""
 
 _PROJECTIONS: Final[dict[str, Projection]] = {
     "langgraph.errors.NodeError": _node_error,
