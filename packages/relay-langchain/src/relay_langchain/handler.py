@@ -174,11 +174,16 @@ class RelayCallbackHandler(BaseCallbackHandler):
 
     def on_llm_new_token(self, token: Any = None, *, run_id: UUID, **kwargs: Any) -> None:
         """A chunk of an answer: counted, and the first one timed."""
-        self._count_chunk("on_llm_new_token", run_id)
+        try:  # all of it here: this is called more often than everything else together
+            run = self._runs.find(run_id)
+            if run is not None:
+                run.count_chunk()
+        except Exception as error:
+            self._relay.suppress(error, "on_llm_new_token")
 
     def on_stream_event(self, event: Any = None, *, run_id: UUID, **kwargs: Any) -> None:
         """An event of a typed stream: counted like a chunk."""
-        self._count_chunk("on_stream_event", run_id)
+        self.on_llm_new_token(run_id=run_id)
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """A model has answered."""
@@ -293,14 +298,6 @@ class RelayCallbackHandler(BaseCallbackHandler):
             self._relay.suppress(error, "on_retry")
 
     # --- Common ------------------------------------------------------------------------------------------------------
-
-    def _count_chunk(self, hook: str, run_id: UUID) -> None:
-        try:
-            run = self._runs.find(run_id)
-            if run is not None:
-                run.count_chunk()
-        except Exception as error:
-            self._relay.suppress(error, hook)
 
     def _failed(self, hook: str, error: BaseException, run_id: UUID, **late: Any) -> None:
         run = None

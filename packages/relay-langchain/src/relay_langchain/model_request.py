@@ -71,10 +71,10 @@ def read_request(
         metadata: the run's metadata, with LangChain's ``ls_*`` entries.
     """
     params = params or {}
-    model = metadata.get("ls_model_name") or next((params[key] for key in _MODEL_KEYS if params.get(key)), None)
+    model = metadata.get("ls_model_name") or _first(_MODEL_KEYS, params)
     settings = {key: value for key, value in params.items() if value is not None and key in _PARAMS}
     for source, name in _METADATA_PARAMS:
-        if name not in settings and (value := metadata.get(source)) is not None:
+        if (value := metadata.get(source)) is not None and name not in settings:
             settings[name] = value
     body: dict[str, Any] = {"messages": messages}
     annotated: dict[str, Any] = {"messages": messages}
@@ -88,3 +88,10 @@ def read_request(
         body.update(settings)
         annotated["params"] = settings
     return ModelRequest(body, annotated, model, metadata.get("ls_provider"))
+
+
+def _first(keys: tuple[str, ...], mapping: Mapping[str, Any]) -> Any:
+    for key in keys:
+        if value := mapping.get(key):
+            return value
+    return None

@@ -6,7 +6,7 @@
     lifecycle    what LangGraph tells a handler      notes         what is remembered about a graph's run
     metadata     where in the graph a run is         projections   how LangGraph's types are recorded
     settings     what can be set                     streams       opt-in: cached nodes and checkpoints
-    tool_nodes   a ToolNode under control
+    tool_nodes   a ToolNode under control          updates       how Command and Send are recorded
 
 Importing this package imports no framework; using a name of it does.
 """

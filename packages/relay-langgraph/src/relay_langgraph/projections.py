@@ -14,26 +14,15 @@ Projection = Callable[[Any], object]
 def payload_encoder(kind: type) -> Projection | None:
     """Return what turns values of the class into plain data, or None for a class that is not LangGraph's."""
     for base in kind.__mro__:
-        projection = _PROJECTIONS.get(f"{base.__module__}.{base.__qualname__}")
+        name = f"{base.__module__}.{base.__qualname__}"
+        if name in _UPDATES:
+            from relay_langgraph import updates  # imports LangChain, which is there where LangGraph is
+
+            return PlainProjection(updates.command if name == _COMMAND else updates.send)
+        projection = _PROJECTIONS.get(name)
         if projection is not None:
-            return PlainProjection(projection) if projection in _PLAIN else projection
+            return projection
     return None
-
-
-def _command(value: Any) -> dict[str, object]:
-    """Return what a command says: the fields that are set."""
-    told = {"update": _plain(value.update), "goto": value.goto or None, "resume": value.resume, "graph": value.graph}
-    return {name: field for name, field in told.items() if field is not None}
-
-
-def _send(value: Any) -> dict[str, object]:
-    return {"node": value.node, "arg": _plain(value.arg)}
-
-
-def _plain(update: Any) -> Any:
-    from relay_langchain.payloads import plain_payload  # imports LangChain, which is there where LangGraph is
-
-    return plain_payload(update)
 
 
 def _interrupt(value: Any) -> dict[str, object]:
@@ -80,15 +69,13 @@ def _coordinates(config: object) -> dict[str, object] | None:
 
 _COORDINATES: Final = ("thread_id", "checkpoint_ns", "checkpoint_id")
 
-_PLAIN: Final = frozenset({_command, _send, _interrupt})
-"""Those whose results are plain data as a rule."""
+_COMMAND: Final = "langgraph.types.Command"
+_UPDATES: Final = frozenset({_COMMAND, "langgraph.types.Send"})
 
 _PROJECTIONS: Final[dict[str, Projection]] = {
     "langgraph.errors.NodeError": _node_error,
-    "langgraph.types.Command": _command,
     "langgraph.types.GraphOutput": _output,
     "langgraph.types.Interrupt": _interrupt,
     "langgraph.types.PregelTask": _task,
-    "langgraph.types.Send": _send,
     "langgraph.types.StateSnapshot": _snapshot,
 }
