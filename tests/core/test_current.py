@@ -2,6 +2,8 @@
 
 import contextvars
 import gc
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
@@ -90,3 +92,90 @@ def test_scopes_of_a_finalizer_are_not_current(relay: Relay) -> None:
         assert outer is get_entry()
 
     assert [outer] == current
+
+
+IN_A_PROCESS_OF_ITS_OWN = """
+import contextvars, gc
+from relay_core import current, scope
+
+def place(variable):
+    return (hash(variable) ^ hash(variable) >> 32) & 31
+
+def variables():
+    # 16 of them in places of their own: the next one makes Python take their common node apart.
+    known = {place(current._current)}
+    while len(known) < 17:
+        variable = contextvars.ContextVar("full")
+        kept.append(variable)
+        if place(variable) not in known:
+            known.add(place(variable))
+            yield variable
+
+kept, theirs, is_setting = [], None, False
+handle = scope.start("work")
+"""
+
+FINALIZERS = """
+class Garbage:
+    # Is there again at the next collection; the first one comes before the set looks at the variables.
+    def __init__(self, age):
+        self.me, self.age = self, age
+
+    def __del__(self):
+        if is_setting:
+            kept.append([[] for _ in range(40)])  # so that the next allocation makes the collector come again
+            if self.age:
+                theirs.set(self.age)
+            Garbage(self.age + 1)
+"""
+
+CALLBACKS = """
+def monitor(phase, _):
+    if is_setting:
+        theirs.set([])
+
+class Garbage:
+    def __init__(self, age):
+        kept.append([[] for _ in range(40)])
+
+gc.callbacks.insert(0, monitor)
+gc.callbacks.remove(current._note_collection)  # as before the first use of Relay
+"""
+
+SET = """
+def work():
+    global theirs, is_setting
+    theirs = contextvars.ContextVar("theirs")
+    mine = list(variables())
+    for variable in mine:
+        variable.set(variable)
+    Garbage(0)
+    gc.set_threshold(1)
+    is_setting = True
+    current.set_entry(handle)
+    is_setting = False
+    gc.set_threshold(700)
+    assert current.get_entry() is handle
+    assert all(variable.get() is variable for variable in mine)
+
+current.watch_collector()
+for _ in range(60):
+    contextvars.Context().run(work)
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the collector does not run inside of a set")
+@pytest.mark.parametrize("others", [FINALIZERS, CALLBACKS], ids=["finalizers", "callbacks of the collector"])
+def test_collections_all_through_one_setting(others: str) -> None:
+    """However often the collector comes during one setting, and whoever else it calls, no variable is lost."""
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", IN_A_PROCESS_OF_ITS_OWN + others + SET],
+        env={**os.environ, "RELAY_DISABLE_AUTOLOAD": "1", "PYTHONMALLOC": "debug"},  # what is freed is overwritten
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=50,
+    )
+
+    assert (0, "done", "") == (done.returncode, done.stdout.strip(), done.stderr)

@@ -80,8 +80,9 @@ else:
     # while we set (which costs less than half of holding it at every set), and do not set at all inside of a
     # collection: what a finalizer pushes is not current there.
     _collecting_in = 0
-    _held: Final[deque[contextvars.Context]] = deque(maxlen=16)
-    """What our last set works on: the collector may come once for each of the few nodes that a set allocates."""
+    _held: Final[deque[contextvars.Context]] = deque(maxlen=32)
+    """What our last set works on, first of all. The collector may come at each of up to 26 allocations of one set: the
+    token, six nodes on the way down, eighteen where a node of 16 variables gets its 17th, and the new whole."""
 
     def set_entry(entry: "Entry | None") -> None:
         """Make `entry` current, but for finalizers that the garbage collector runs."""
@@ -92,7 +93,7 @@ else:
     def watch_collector() -> None:
         """Learn from now on when the garbage collector runs."""
         if _note_collection not in gc.callbacks:
-            gc.callbacks.append(_note_collection)
+            gc.callbacks.insert(0, _note_collection)  # before any that sets a variable itself
 
     def _note_collection(phase: str, _: dict[str, int]) -> None:
         global _collecting_in
