@@ -10,7 +10,7 @@ import orjson
 from relay_core.errors import EventFormatError
 from relay_core.events import MarkEvent, ScopeEvent, event_from_record
 from relay_core.timestamps import parse_timestamp, to_datetime
-from relay_core.wire import Description, Record
+from relay_core.wire import Record, share
 
 __all__ = ["event_from_dict"]
 
@@ -45,10 +45,11 @@ class _StoredIdentity:
     root_uuid: str | None
     attributes: tuple[str, ...]
     category: str | None
+    is_scope: bool
     wire: tuple[bytes, bytes] | None = None
 
-    def described(self) -> Description:
-        return self.uuid, self.parent_uuid, self.root_uuid, self.name, self.category, self.attributes
+    def share(self) -> tuple[bytes, bytes]:
+        return share(self, is_scope=self.is_scope)
 
 
 def event_from_dict(fields: Mapping[str, Any]) -> ScopeEvent | MarkEvent:
@@ -98,6 +99,7 @@ def _identity(fields: Mapping[str, Any]) -> _StoredIdentity:
         _optional_text(fields, "propagation_root_uuid"),
         tuple(str(flag) for flag in attributes),  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         _optional_text(fields, "category"),
+        is_scope=fields["kind"] == "scope",
     )
 
 

@@ -15,7 +15,7 @@ from uuid_utils import UUID, uuid7
 
 from relay_core.chains import ChainSet
 from relay_core.vocabulary import ScopeType
-from relay_core.wire import Description
+from relay_core.wire import share, share_scope
 
 __all__ = [
     "Anchor",
@@ -188,19 +188,8 @@ class ScopeHandle:
         metadata = self._metadata
         return orjson.loads(metadata) if isinstance(metadata, bytes) else metadata and dict(metadata)
 
-    def described(self) -> Description:
-        """Return what its events say about it. Not for users."""
-        uuid, parent, root, extras = self._uuid, self._parent, self._root, self._extras
-        if type(uuid) is not str:
-            uuid = self.uuid
-        return (
-            uuid,
-            None if parent is None else parent.uuid,
-            uuid if root is None else root.root_uuid,
-            self._name,
-            self._type.wire,
-            () if extras is None else extras.attributes,
-        )
+    share = share_scope
+    """Makes `wire`. Not for users."""
 
     @property
     def is_open(self) -> bool:
@@ -330,12 +319,9 @@ class MarkIdentity:
         """Usually None."""
         return self._category
 
-    def described(self) -> Description:
-        """Return what its event says about it."""
-        scope = self._scope
-        if scope is None:
-            return self.uuid, None, None, self._name, self._category, ()
-        return self.uuid, scope.uuid, scope.root_uuid, self._name, self._category, ()
+    def share(self) -> tuple[bytes, bytes]:
+        """Make `wire`. Not for users."""
+        return share(self, is_scope=False)
 
 
 def is_ancestor(candidate: ScopeHandle, handle: ScopeHandle | None) -> bool:
