@@ -291,7 +291,7 @@ def _are_clean(events: Sequence[Event]) -> bool:
     """Look for credentials in all documents at once: a look has a price of its own, and nearly all are clean."""
     scrubber = next((event._pending for event in events), None)
     if scrubber is None:
-        return False
+        return all(event._pending is None for event in events)
     documents: list[bytes] = []
     known = None
     for event in events:
