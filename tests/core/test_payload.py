@@ -532,6 +532,21 @@ def test_projections_may_hold_what_is_foreign_again(expected: object, content: o
     assert [{"content": expected}] * 2 == decoded(encoder.encode([Foreign(content), Foreign(content)]))
 
 
+def test_trust_in_a_projection_is_lost_once() -> None:
+    """What a plugin returns is encoded on trust until it was not plain: from then on it is walked at once."""
+    called: list[object] = []
+
+    def project(value: Any) -> object:
+        called.append(value)
+        return value.content
+
+    encoder = projecting(project)
+    for content, calls in ((1, 1), (Colour.RED, 2), (Colour.RED, 1), (1, 1)):
+        called.clear()
+        encoder.encode([Foreign(content)])
+        assert calls == len(called)
+
+
 @pytest.mark.parametrize("kind", [None, Listing])
 def test_a_projection_may_return_any_value_and_itself(kind: Any) -> None:
     """A projection into a scalar, another foreign object or a cycle is recorded like any other value."""

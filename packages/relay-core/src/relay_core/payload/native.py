@@ -26,10 +26,10 @@ from typing import Any, Final, cast
 
 import orjson
 
-from relay_core.payload.limits import Oversize
+from relay_core.payload.limits import Oversize, PayloadLimits
 from relay_core.payload.values import kind_of
 
-__all__ = ["SAFE_DEPTH", "dump", "encode_plain", "fold", "switches_often"]
+__all__ = ["SAFE_DEPTH", "NativePass", "dump", "encode_plain", "fold", "switches_often"]
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 SAFE_DEPTH: Final = 64
@@ -40,12 +40,15 @@ _PLAIN = frozenset(map(id, (*_SCALARS, list, dict, tuple)))
 _SIZED = frozenset(map(id, (list, dict, tuple)))
 _DEPTHS = range(SAFE_DEPTH - 3)
 _NARROW = 8
+_FEW = 64
 _FIRST_SAMPLE = 512
 _SAMPLE = 16
 _BEYOND = 4
 """So many times the items that fit are still counted: what is known to be too large is not walked in vain."""
 _MANY_TIMES = 16
 _LAST_OF_TWO = (False, True)
+_SHORT = 480
+"""Up to so many bytes Python's own allocator holds an object, and does not ask the system for more memory each time."""
 _SHORT_INTERVAL = 0.001
 _HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 _Fragment: Callable[[bytes], object] = vars(orjson)["Fragment"]  # orjson's stub does not declare it
@@ -81,6 +84,69 @@ def fold(tree: object) -> object:
     return _Fragment(dump(tree))
 
 
+class NativePass:
+    """The first half of `PayloadEncoder`: encodes what the native pass will do, and leaves the rest to `_at_length`."""
+
+    def __init__(self, limits: PayloadLimits) -> None:
+        self.limits = limits
+        self._wary = switches_often()
+
+    @property
+    def limits(self) -> PayloadLimits:
+        """The limits in force; may be replaced."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: PayloadLimits) -> None:
+        self._limits = limits
+        self._most = limits.max_bytes
+        self._is_native = _HAS_GIL and limits.max_depth >= SAFE_DEPTH  # it does not count levels
+
+    def encode(self, value: Any) -> bytes:
+        """Return `value` as a JSON document of at most `limits.max_bytes`. Never raises an `Exception`.
+
+        What foreign code may run: the functions of `resolve`, the methods of a `collections.abc.Mapping` that is no
+        dict, `__str__` of exceptions, `tzinfo` of times. They may run more than once.
+
+        Args:
+            value: Anything. It is neither consumed nor kept, and later changes to it are not seen.
+        """
+        if value is None:
+            return b"null"
+        document, foreign = None, False
+        kind = kind_of(value)
+        try:
+            plain = kind is str and len(value) <= self._most
+            if (kind is dict or kind is list) and self._is_native and len(value) <= _FEW:
+                # As `encode_plain`, but for what is small or holds little at first: that would cost a third more.
+                level = _referents(value)
+                if level:
+                    level = _referents(*level)
+                    if level and len(level) <= _NARROW:
+                        level = _referents(*level)
+                if not self._wary and _references(_Fragment) == _FRAGMENTS:
+                    plain = not level or _is_modest(level, self._most)
+                    foreign = not plain
+            if plain:
+                document = _dumps(value, None, _OPTIONS)
+        except TypeError:  # plain, but not JSON
+            foreign = True
+        except Exception:  # too large, or no memory: `_at_length` finds that out again, and has the answer
+            document = None
+        if document is None or len(document) > self._most:
+            document = self._at_length(value, foreign)
+        # orjson leaves a short document at the head of a kilobyte, for as long as it waits in the queue.
+        return document if len(document) > _SHORT else b"%b" % document
+
+    def _at_length(self, value: object, foreign: bool) -> bytes:
+        """Return the document of what the native pass did not do; `foreign` if it is known that it cannot."""
+        raise NotImplementedError
+
+    def _be_wary(self) -> None:
+        """Look twice from now on: payloads hold enum members."""
+        self._wary = True
+
+
 def encode_plain(value: Any, most: int, wary: bool) -> bytes | None:
     """Encode an object that others hold too, if it is plain and modest.
 
@@ -106,12 +172,7 @@ def encode_plain(value: Any, most: int, wary: bool) -> bytes | None:
         return _dumps(value, None, _OPTIONS)
     if not _HAS_GIL:
         return None
-    # Small payloads are seen to their end here: `_is_modest` would cost as much again as the pass.
     level = _referents(value)
-    if level and len(level) <= _NARROW:
-        level = _referents(*level)
-        if level and len(level) <= _NARROW:
-            level = _referents(*level)
     if level and not _is_modest(level, most):
         return None
     if not wary and _references(_Fragment) == _FRAGMENTS:

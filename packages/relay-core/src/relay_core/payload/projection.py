@@ -7,7 +7,7 @@ it would run a foreign `__class__`.
 import enum
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
@@ -43,7 +43,7 @@ CONTAINER: Final = 1
 STAND_IN: Final = 2
 """Converts into another value, which is recorded in its place."""
 PROJECTED: Final = 3
-"""The same, and by a plugin's word the result is plain data, as a rule: it has a `project_list`, see `Projections`."""
+"""The same by a plugin's function; the result is plain data, until `Projections.distrust` is told otherwise."""
 BYTES: Final = 4
 """Becomes `values.bytes_record`, as far as the limit allows; the function is the base: bytes, bytearray, memoryview."""
 MAPPING: Final = 5
@@ -63,13 +63,14 @@ class Projections:
 
     Args:
         resolve: Asked once per type that JSON does not know: a function for its values, or None. May raise: None then.
-        wary: Whether the native pass has to look twice.
+        saw_enum: Called when there is an enum among the types: the native pass has to look twice then.
     """
 
-    def __init__(self, resolve: Callable[[type], Callable[[Any], object] | None], *, wary: bool) -> None:
+    def __init__(
+        self, resolve: Callable[[type], Callable[[Any], object] | None], *, saw_enum: Callable[[], None]
+    ) -> None:
         self._resolve = resolve
-        self.wary = wary
-        """Whether the native pass has to look twice: also once there was an enum among the types."""
+        self._saw_enum = saw_enum
         self._alive: dict[int, weakref.ref[type]] = {}
         self.known: dict[int, Shape] = dict(_JSON)
         """The shapes, by the id of the type; a type that dies takes its entry along."""
@@ -87,15 +88,27 @@ class Projections:
             lists.pop(key, None)
             alive.pop(key, None)
 
-        self.wary = self.wary or kind_of(kind) is enum.EnumMeta
+        if kind_of(kind) is enum.EnumMeta:
+            self._saw_enum()
         known[key] = shape = _shape(kind)  # before the plugins are asked: what they emit may hold the same type
         alive[key] = weakref.ref(kind, forget)
         project, project_list = self._ask(kind)
         if project_list is not None:
             lists[key] = project_list
         if project is not None:
-            known[key] = shape = (STAND_IN if project_list is None else PROJECTED, project)
+            known[key] = shape = (PROJECTED, project)
         return shape
+
+    def distrust(self, kinds: Iterable[int]) -> None:
+        """Remember of some types, by their ids, that what a plugin makes of them is no plain data.
+
+        To encode it on trust and to walk it when that fails would cost twice. A `project_list` is the plugin's word,
+        and one exception does not change it.
+        """
+        for key in kinds:
+            mode, convert = self.known.get(key, (LEAF, readable))
+            if mode == PROJECTED and key not in self.lists:
+                self.known[key] = STAND_IN, convert
 
     def _ask(self, kind: type) -> tuple[Callable[[Any], object] | None, Callable[[list[Any]], object] | None]:
         try:

@@ -39,8 +39,8 @@ class CopyWalk:
         """Encoders that raised."""
         self.cut = False
         """Whether something was too deep, or a mapping too long."""
-        self.trusted = False
-        """Whether there are projections in the tree that were not looked at."""
+        self.trusted: set[int] = set()
+        """The types, by their ids, of which there are projections in the tree that were not looked at."""
         self._trusting = trusting
         self._projections = projections
         self._limits = limits
@@ -111,7 +111,7 @@ class CopyWalk:
                         into[key] = convert(item)
                     elif mode == PROJECTED and trusting:
                         into[key] = convert(item)
-                        self.trusted = True
+                        self.trusted.add(id(kind))
                     else:
                         self._other(into, key, item, mode, convert)
                 except Oversize:
@@ -132,7 +132,8 @@ class CopyWalk:
 
     def _list(self, into: Any, key: Any, source: object, made: list[Any]) -> None:
         """Have a list projected as a whole, if a plugin can do that for its first item; else open it like any other."""
-        project = self._projections.lists.get(id(kind_of(made[0]))) if made else None
+        first = id(kind_of(made[0])) if made else 0
+        project = self._projections.lists.get(first)
         if project is None:
             self._open(into, key, source, made)
             return
@@ -141,7 +142,7 @@ class CopyWalk:
             raise Oversize
         try:
             into[key] = project(made)
-            self.trusted = True
+            self.trusted.add(first)
         except Exception:  # one by one it shows which item it is
             self._open(into, key, source, made)
 
