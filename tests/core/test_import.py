@@ -143,6 +143,46 @@ def test_other_names_are_no_attributes() -> None:
         relay_core.tolls  # noqa: B018
 
 
+def test_first_use_by_many_threads() -> None:
+    """Threads that ask for names and modules for the first time, while another one imports, get them all."""
+    script = """
+import relay_core, sys, threading
+from importlib.machinery import PathFinder, SourceFileLoader
+
+asked = [*relay_core._MODULES_ON_DEMAND, "ToolHandle", "LLMRequest", "ScopeStack", "Json", "log"]
+failures, threads = [], []
+
+def ask(name):
+    try:
+        getattr(relay_core, name)
+    except BaseException as error:
+        failures.append(f"{name}: {error!r}")
+
+class Slow(SourceFileLoader):
+    def create_module(self, spec):
+        threads.extend(threading.Thread(target=ask, args=(name,)) for name in asked)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(0.05)  # until it waits for us: it cannot end before
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "relay_core.control":
+            spec = PathFinder.find_spec(name, path)
+            spec.loader = Slow(spec.loader.name, spec.loader.path)
+            return spec
+
+sys.meta_path.insert(0, Finder())
+ask("tools")
+for thread in threads:
+    thread.join()
+print(len(threads) == len(asked), failures)
+"""
+
+    assert "True []\n" == run(script)
+
+
 def test_control_is_made_once() -> None:
     """Threads that ask a runtime for its control side at the same time get the same one."""
     for _ in range(20):

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+# The package before its part: two threads that begin at different ends block each other, and one gets an ImportError.
+from relay_core.control import Intercepts
 from relay_core.control.functions import (
     LlmExecutionIntercept,
     LlmRequestIntercept,
@@ -29,7 +31,7 @@ __all__ = [
     "register_tool_request",
 ]
 
-_intercepts: Final = default().intercepts
+_intercepts: Final[Intercepts] = default().intercepts
 
 register_tool_request = _intercepts.register_tool_request
 deregister_tool_request = _intercepts.deregister_tool_request
