@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 
-from relay_core.current import Layer, innermost_of
+from relay_core.current import Layer, get_entry, innermost_of
 from relay_core.delivery import Locals
 from relay_core.errors import ScopeClosedError, ScopeError
 from relay_core.handles import Anchor, LocalRegistrations, Owner, ScopeHandle, is_ancestor
@@ -39,6 +39,8 @@ class Surroundings:
         For integrations, to find the parent of what starts in `run`. Without a run: the user's current scope. None
         means top level.
         """
+        if get_entry() is None:  # nearly always, and asked for every scope that a framework starts
+            return run
         entry = innermost_of(self._runtime)
         if entry is None:
             return run

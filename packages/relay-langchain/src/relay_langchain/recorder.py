@@ -201,7 +201,7 @@ class Recorder:
         if run.noted is not None:
             self._relay.registry.call("relay_run_ends", run)
         outcome = run.outcome or (Outcome.ABANDONED if run.children and self._runs.was_left(run) else Outcome.OK)
-        metadata = self._late_inputs(run, inputs)
+        metadata = self._late_inputs(run, inputs) if run.deferred else None
         if outcome is Outcome.ABANDONED:
             metadata = {"otel.status_description": "its consumer left the stream", **(metadata or {})}
         self._runs.finish(run, Ending(outcome, None, self._plain(run, outputs), None, None, metadata))

@@ -25,7 +25,6 @@ from relay_core.vocabulary import Outcome
 from relay_langchain.anchors import IdAnchor, TaskAnchors
 
 if TYPE_CHECKING:
-    from relay_core.handles import ScopeHandle
     from relay_core.runtime import Relay
     from relay_langchain.runs import Run
 
@@ -171,28 +170,29 @@ class RunRegistry:
             del self._known[run.key]
         try:
             if run.handle is not None and not run.hidden:
-                self._end_scope(run.handle, ending)
+                outcome, error, output, schema, profile, metadata, timestamp = ending
+                self._relay.scopes.end(
+                    run.handle,
+                    outcome=outcome,
+                    error=error,
+                    output=output,
+                    data_schema=schema,
+                    category_profile=profile,
+                    metadata=metadata,
+                    timestamp=timestamp,
+                )
+        except (TypeError, ValueError) as trouble:  # a clock that was set back, an outcome that a plugin made up
+            self._relay.suppress(trouble, "relay_langchain.registry")
+            self._end_plainly(run, ending)
         finally:
             self._leave(run)
 
-    def _end_scope(self, handle: ScopeHandle, ending: Ending) -> None:
-        outcome, error, output, schema, profile, metadata, timestamp = ending
-        end = self._relay.scopes.end
-        try:
-            end(
-                handle,
-                outcome=outcome,
-                error=error,
-                output=output,
-                data_schema=schema,
-                category_profile=profile,
-                metadata=metadata,
-                timestamp=timestamp,
-            )
-        except (TypeError, ValueError) as trouble:  # a clock that was set back, an outcome that a plugin made up
-            self._relay.suppress(trouble, "relay_langchain.registry")
+    def _end_plainly(self, run: Run, ending: Ending) -> None:
+        """End a scope whose ending was refused, with as much of it as cannot be wrong."""
+        outcome, error, output, schema, *_ = ending
+        if run.handle is not None:
             known = outcome if outcome in frozenset(Outcome) else Outcome.OK
-            end(handle, outcome=known, error=error, output=output, data_schema=schema)
+            self._relay.scopes.end(run.handle, outcome=known, error=error, output=output, data_schema=schema)
 
     def _leave(self, run: Run) -> None:
         """Take a closed run out of its parent, which may have waited for it."""
