@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import relay_core
+import relay_langchain
+import relay_langgraph
 from relay_core import MarkEvent, Outcome, ScopeEvent, ScopeHandle, ScopeType, Statistics
 from relay_core.jsonl import JsonlSink, Problem, read, validate
 from relay_core.propagation import ScopedThreadPoolExecutor
@@ -106,3 +108,10 @@ def elsewhere() -> None:
     with relay_core.propagation.attach(relay_core.propagation.extract(carrier)) as handle:
         assert_type(handle, ScopeHandle)
     asyncio.run(decorated())
+
+
+def misspelt() -> None:
+    """Names that do not exist, of packages that import theirs on demand."""
+    _ = relay_core.tolls  # type: ignore[attr-defined]
+    _ = relay_langchain.RelayCallbackHandlr  # type: ignore[attr-defined]
+    _ = relay_langgraph.tool_nod  # type: ignore[attr-defined]
