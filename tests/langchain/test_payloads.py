@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 
-from relay_core.payload import PayloadEncoder
+from relay_core.payload import PayloadEncoder, PayloadLimits
 from relay_langchain.payloads import plain_payload
 from relay_langchain.projections import payload_encoder
 
@@ -55,8 +55,9 @@ def test_conversations_are_plain(payload: Any, expected: object) -> None:
         {"messages": (HI,), "nested": {"messages": [HI]}},
         Odd(messages=[HI]),
         StringPromptValue(text="x"),
+        {"messages": [HI] * 10_001},
     ],
-    ids=repr,
+    ids=["none", "text", "dict", "empty", "other list", "other places", "own class", "text prompt", "too long"],
 )
 def test_everything_else_is_left_alone(payload: object) -> None:
     """What holds no conversation in one of these places is the same object as before."""
@@ -99,3 +100,13 @@ def test_the_record_is_the_same(payload: object) -> None:
     encoder = PayloadEncoder(resolve=payload_encoder)
 
     assert encoder.encode(payload) == encoder.encode(plain_payload(payload))
+
+
+def test_what_is_cut_is_the_same() -> None:
+    """A conversation beyond the payload's limit is cut to the same record."""
+    encoder = PayloadEncoder(PayloadLimits(max_bytes=2_000), payload_encoder)
+    conversation = [HumanMessage(f"{number} " + "x" * number) for number in range(100)]
+
+    recorded = encoder.encode({"messages": conversation})
+    assert recorded == encoder.encode(plain_payload({"messages": conversation}))
+    assert b"$truncated" in recorded

@@ -14,7 +14,8 @@ from relay_langchain.messages import chat_messages, is_known_message
 __all__ = ["plain_payload"]
 
 _kind_of: Callable[[object], type[Any]] = type
-_CONTAINERS: Final = (dict, list)
+_MOST: Final = 10_000
+"""Longer lists are left to the payload encoder, which sees before it projects them whether they fit."""
 
 
 def plain_payload(value: Any) -> Any:
@@ -28,7 +29,7 @@ def plain_payload(value: Any) -> Any:
         if kind is dict:
             return _state(value)
         if kind is list:
-            return chat_messages(value) if value and is_known_message(value[0]) else value
+            return chat_messages(value) if _is_conversation(value) else value
         if kind is ChatPromptValue:
             return {"messages": chat_messages(value.__dict__["messages"])}
         return chat_messages((value,))[0] if is_known_message(value) else value
@@ -39,8 +40,12 @@ def plain_payload(value: Any) -> Any:
 def _state(state: dict[Any, Any]) -> dict[Any, Any]:
     projected = state
     for key, item in state.copy().items():
-        if _kind_of(item) is list and item and is_known_message(item[0]):
+        if _kind_of(item) is list and _is_conversation(item):
             if projected is state:
                 projected = state.copy()
             projected[key] = chat_messages(item)
     return projected
+
+
+def _is_conversation(items: list[Any]) -> bool:
+    return 0 < len(items) <= _MOST and is_known_message(items[0])
