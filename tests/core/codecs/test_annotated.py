@@ -67,6 +67,20 @@ def test_what_was_recorded_can_be_read() -> None:
     assert [] == AnnotatedLLMRequest.from_dict({}).messages
 
 
+def test_field_named_extra() -> None:
+    """A provider's own field that is called `extra` comes back like any other that is not known."""
+    request = AnnotatedLLMRequest([], extra={"extra": 5, "seed": 1})
+
+    assert request == AnnotatedLLMRequest.from_dict(request.to_dict())
+
+
+@pytest.mark.parametrize("kind", ["function_call", "custom_tool_call"])
+def test_tool_calls_that_are_items(kind: str) -> None:
+    """Tool calls are found where they are items of the conversation, beside the messages."""
+    assert AnnotatedLLMRequest([{"type": kind, "name": "f"}]).has_tool_calls()
+    assert not AnnotatedLLMRequest([{"type": f"{kind}_output"}]).has_tool_calls()
+
+
 def test_response_text() -> None:
     """The text of a response is read from a string and from blocks."""
     assert "hi" == AnnotatedLLMResponse(message="hi").response_text()

@@ -38,7 +38,7 @@ def test_it_is_a_dict() -> None:
         (RecordedLLMRequest(), "tool_calls"),
         (RecordedLLMRequest(), "_text"),
         (RecordedLLMRequest(messages=7), "model"),
-        (RecordedLLMResponse(extra=7), "id"),
+        (RecordedLLMRequest(params=7), "model"),
     ],
 )
 def test_what_is_not_there(recorded: Any, name: str) -> None:

@@ -68,7 +68,7 @@ class AnnotatedLLMRequest:
 
     def has_tool_calls(self) -> bool:
         """Tell whether an assistant's message, or an item of its own, asks for a tool."""
-        if any(is_mapping(m) and m.get("type") == "function_call" for m in self.messages):
+        if any(is_mapping(m) and m.get("type") in ("function_call", "custom_tool_call") for m in self.messages):
             return True
         return any(m.get("tool_calls") or _has_block(m, "tool_use") for m in self._of_role("assistant"))
 
@@ -140,7 +140,8 @@ def _known_fields(
     names = {field.name for field in fields(kind)}
     known = {name: value for name, value in recorded.items() if name in names}
     others = {name: value for name, value in recorded.items() if name not in names}
-    return {**known, "extra": {**known.get("extra", {}), **others}}
+    extra = known.get("extra", {})  # a request may have a field of that name, of any type
+    return {**known, "extra": {**(extra if is_mapping(extra) else {"extra": extra}), **others}}
 
 
 def _text(content: Any) -> str | None:
