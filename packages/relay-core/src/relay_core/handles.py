@@ -15,7 +15,7 @@ from uuid_utils import UUID, uuid7
 
 from relay_core.chains import ChainSet
 from relay_core.vocabulary import ScopeType
-from relay_core.wire import share, share_scope
+from relay_core.wire import share_mark, share_scope
 
 __all__ = [
     "Anchor",
@@ -319,9 +319,8 @@ class MarkIdentity:
         """Usually None."""
         return self._category
 
-    def share(self) -> tuple[bytes, bytes]:
-        """Make `wire`. Not for users."""
-        return share(self, is_scope=False)
+    share = share_mark
+    """Makes `wire`."""
 
 
 def is_ancestor(candidate: ScopeHandle, handle: ScopeHandle | None) -> bool:

@@ -12,9 +12,9 @@ from relay_core.timestamps import MICROSECONDS, format_millisecond
 from relay_core.vocabulary import ATOF_VERSION
 
 if TYPE_CHECKING:
-    from relay_core.handles import ScopeHandle
+    from relay_core.handles import MarkIdentity, ScopeHandle
 
-__all__ = ["Identity", "Record", "lines", "share", "share_scope"]
+__all__ = ["Identity", "Record", "lines", "share", "share_mark", "share_scope"]
 
 _LABELS_KEPT: Final = 1024
 """How many names the text is kept for; names that are made up for each scope must not fill the memory."""
@@ -134,6 +134,17 @@ def share_scope(scope: "ScopeHandle") -> tuple[bytes, bytes]:
         _ids(uuid, above, uuid if root is None else root.root_uuid),
         _labels.get(key) or _label(*key),
     )
+    return shared
+
+
+def share_mark(mark: "MarkIdentity") -> tuple[bytes, bytes]:
+    """Make the text of a mark, from its private state, too."""
+    uuid, scope = mark._uuid, mark._scope
+    if type(uuid) is not str:
+        mark._uuid = uuid = str(uuid)
+    ids = _ids(uuid, None, None) if scope is None else _ids(uuid, scope.uuid, scope.root_uuid)
+    key = mark._name, mark._category, (), False
+    mark.wire = shared = ids, _labels.get(key) or _label(*key)
     return shared
 
 
