@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,15 +14,6 @@ from relay_core.handles import ScopeHandle
 from relay_core.hookspecs import hookimpl
 from relay_core.runtime import Relay
 from relay_core.vocabulary import Outcome
-
-
-@pytest.fixture
-def relay(no_settings: Path, monkeypatch: pytest.MonkeyPatch) -> Relay:
-    """A runtime that loads no installed plugins."""
-    monkeypatch.setenv("RELAY_DISABLE_AUTOLOAD", "1")
-    made = Relay()
-    made.ensure_ready()
-    return made
 
 
 class Recorder:
