@@ -10,6 +10,7 @@ from relay_core.errors import RelayError
 from relay_core.hookspecs import PROJECT
 from relay_core.installation_report import InstallationReport, PluginReport
 from relay_core.runtime import default
+from relay_core.wording import counted
 
 __all__ = ["run_doctor", "run_plugins"]
 
@@ -70,4 +71,4 @@ def _version(distribution: str) -> str:
 def _state(plugin: PluginReport) -> str:
     if plugin.state != "loaded":
         return plugin.state
-    return f"{len(plugin.hooks)} hook{'' if len(plugin.hooks) == 1 else 's'}"
+    return counted(len(plugin.hooks), "hook")
