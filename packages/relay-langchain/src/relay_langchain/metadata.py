@@ -51,6 +51,6 @@ def start_metadata(
                 found["session.id"] = str(session)
                 break
         for key in metadata:
-            if key not in _CONSUMED and key not in omit:
+            if key not in omit and key not in _CONSUMED:
                 found[key] = metadata[key]
     return found

@@ -56,9 +56,10 @@ class GraphNotes:
         tasks = self.steps.get(step)
         if tasks is None:
             tasks = self.steps.setdefault(step, {})
-            for over in tuple(self.steps):
-                if over < step - 1:  # one step back: an attempt that timed out may end late
-                    self.steps.pop(over, None)
+            if self.steps.pop(step - 2, None) is None:  # one step back stays: an attempt that timed out may end late
+                for over in tuple(self.steps):
+                    if over < step - 1:
+                        self.steps.pop(over, None)
         before, error = tasks.get(checkpoint_ns, (0, None))
         tasks[checkpoint_ns] = (before + 1, None)
         return before + 1, error
