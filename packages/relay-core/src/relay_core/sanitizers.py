@@ -108,7 +108,7 @@ def _tool(event: ScopeEvent, function: Callable[..., Any]) -> ScopeEvent:
 
 
 def _llm_request(event: ScopeEvent, function: Callable[..., Any]) -> ScopeEvent:
-    from relay_core.llm_sanitizers import sanitized_request  # imported already by what registers LLM sanitizers
+    from relay_core.llm_sanitizers import sanitized_request  # not imported where no LLM sanitizer ever runs
 
     return sanitized_request(event, lambda request, context: _plain_result(function(request, context)))
 
