@@ -1,8 +1,8 @@
 """What the scope functions refuse, and in which words. Each check runs before any effect."""
 
-import contextlib
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
 import orjson
@@ -44,18 +44,25 @@ def checked_type(scope_type: object) -> ScopeType:
 
 def checked_schema(schema: object) -> bytes:
     """Return the schema as JSON; ValueError where it lacks a name or a version."""
-    if isinstance(schema, Mapping):
+    if type(schema) is dict or isinstance(schema, Mapping):  # the second one takes ten times as long
         fields = cast("Mapping[str, object]", schema)
         name, version = fields.get("name"), fields.get("version")
         if type(name) is str and type(version) is str:
-            with contextlib.suppress(TypeError):  # lone surrogates
-                return orjson.dumps({"name": name, "version": version})
+            try:
+                return _schema(name, version)
+            except TypeError:  # lone surrogates
+                pass
     raise ValueError('data_schema must be {"name": str, "version": str}')
+
+
+@lru_cache(maxsize=64)
+def _schema(name: str, version: str) -> bytes:
+    return orjson.dumps({"name": name, "version": version})
 
 
 def checked_profile(profile: object) -> Mapping[str, Any]:
     """Return the category profile; TypeError for anything but a mapping."""
-    if isinstance(profile, Mapping):
+    if type(profile) is dict or isinstance(profile, Mapping):
         return cast("Mapping[str, Any]", profile)
     raise TypeError(f"category_profile must be a mapping, not {type(profile).__name__}")
 
