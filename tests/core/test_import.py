@@ -106,9 +106,9 @@ def test_importing(module: str) -> None:
     assert nothing == imported(module)
 
 
-def run(script: str) -> str:
+def run(script: str, *arguments: str) -> str:
     """Run a script in a process of its own and return what it prints."""
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True).stdout
 
 
 def test_observing_needs_no_control() -> None:
@@ -143,18 +143,20 @@ def test_other_names_are_no_attributes() -> None:
         relay_core.tolls  # noqa: B018
 
 
-def test_first_use_by_many_threads() -> None:
+@pytest.mark.parametrize("package", ["relay_core.control", "relay_core.codecs"])
+def test_first_use_by_many_threads(package: str) -> None:
     """Threads that ask for names and modules for the first time, while another one imports, get them all."""
     script = """
-import relay_core, sys, threading
+import importlib, relay_core, sys, threading
 from importlib.machinery import PathFinder, SourceFileLoader
 
-asked = [*relay_core._MODULES_ON_DEMAND, "ToolHandle", "LLMRequest", "ScopeStack", "Json", "log"]
+by_delivery = ["relay_core.codecs.recorded", "relay_core.llm_sanitizers"]
+asked = [*relay_core._MODULES_ON_DEMAND, *by_delivery, "ToolHandle", "LLMRequest", "ScopeStack", "Json", "log"]
 failures, threads = [], []
 
 def ask(name):
     try:
-        getattr(relay_core, name)
+        importlib.import_module(name) if "." in name else getattr(relay_core, name)
     except BaseException as error:
         failures.append(f"{name}: {error!r}")
 
@@ -168,7 +170,7 @@ class Slow(SourceFileLoader):
 
 class Finder:
     def find_spec(self, name, path, target=None):
-        if name == "relay_core.control":
+        if name == sys.argv[1]:
             spec = PathFinder.find_spec(name, path)
             spec.loader = Slow(spec.loader.name, spec.loader.path)
             return spec
@@ -180,7 +182,7 @@ for thread in threads:
 print(len(threads) == len(asked), failures)
 """
 
-    assert "True []\n" == run(script)
+    assert "True []\n" == run(script, package)
 
 
 def test_control_is_made_once() -> None:
