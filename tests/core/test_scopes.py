@@ -144,6 +144,41 @@ def test_pop_of_what_never_closes(relay: Relay, recorder: Recorder) -> None:
 # --- Start and end ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(ValueError("no"), Outcome.ERROR), (KeyboardInterrupt(), Outcome.CANCELLED), (GeneratorExit(), Outcome.ABANDONED)],
+)
+def test_end_with_an_error_alone(relay: Relay, recorder: Recorder, error: BaseException, outcome: Outcome) -> None:
+    """`end` with an error and no outcome ends as a block would that the error leaves."""
+    relay.scopes.end(relay.scopes.start("work"), error=error)
+
+    assert [outcome] == [it.outcome for it in recorder.ends]
+
+
+@pytest.mark.parametrize(
+    ("started", "ended", "expected"),
+    [
+        ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
+        ({"a": 1}, {"a": 2, "b": 3}, {"a": 2, "b": 3}),
+        ({"1": "a"}, {1: "b"}, {"1": "b"}),
+        (None, {"b": 2}, {"b": 2}),
+        ({}, {}, {}),
+        ({"a": 1}, {"relay.outcome": "mine"}, {"a": 1, "relay.outcome": "mine"}),
+        ({"otel.status_code": "mine"}, {"b": 2}, {"b": 2}),
+        ({"a": "x" * 5000}, {"b": 2}, {"a": "x" * 5000, "b": 2}),
+    ],
+)
+def test_metadata_of_both_ends(
+    relay: Relay, recorder: Recorder, started: Any, ended: Any, expected: dict[str, Any]
+) -> None:
+    """The end's metadata is the start's, the status, and the end's own over both, each key once."""
+    relay.scopes.pop(relay.scopes.push("work", metadata=started), metadata=ended)
+
+    end = recorder.ends[0]
+    assert {"otel.status_code": "OK", "relay.outcome": "ok", **expected} == end.metadata
+    assert all(1 == end.to_json().count(f'"{key}":') for key in expected)
+
+
 def test_start_and_end(relay: Relay, recorder: Recorder) -> None:
     """A started scope is never current, hangs under what is, and ends once."""
     user = relay.scopes.push("user")

@@ -65,8 +65,8 @@ class Extras:
         """Start with nothing set."""
         self.attributes: tuple[str, ...] = ()
         self.data: object = None
-        self.identity: bytes | None = None
-        """What the end event's profile repeats from the start's."""
+        self.identity: bytes | dict[str, str] | None = None
+        """What the end event's profile repeats from the start's; as JSON where that is all of it."""
         self.local: LocalRegistrations | None = None
         self.metadata: dict[str, Any] = {}
         """Laid over the end event's metadata."""

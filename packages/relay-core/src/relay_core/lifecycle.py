@@ -10,7 +10,7 @@ is no lock: what has to be one step is one line without a call, see `event_queue
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeGuard, cast
+from typing import Any, Final, cast
 
 import orjson
 from uuid_utils import UUID, uuid7
@@ -38,8 +38,10 @@ _OK: Final = Outcome.OK
 _CUSTOM: Final = ScopeType.Custom
 _OK_METADATA: Final = b"{" + OK_STATUS + b"}"
 _KEPT_PROFILE: Final = ("model_name", "tool_call_id", "subtype")
-_PAYLOADS: Final = frozenset({"annotated_request", "annotated_response", "tool_result_annotation"})
 """What the end event's profile repeats from the start's: who was called. The rest is payload and is not kept."""
+_PAYLOADS: Final = frozenset({"annotated_request", "annotated_response", "tool_result_annotation"})
+_SHORT: Final = 4096
+"""Metadata of up to so many bytes is joined; more is encoded anew as a whole, within the limits."""
 
 
 class Lifecycle(Surroundings):
@@ -156,7 +158,7 @@ class Lifecycle(Surroundings):
                 document = self._encode(payload)
                 size = len(document)
             if profile is not None:
-                annotated = self._object(self._captured_profile(handle, profile))
+                annotated = self._started_profile(handle, profile)
                 size += len(annotated)
             emit = self._emit
             emit((handle, "start", at, document, described, told, annotated, None, audience, local, 0, size))
@@ -169,8 +171,15 @@ class Lifecycle(Surroundings):
             profile = {**profile, "subtype": "custom"}
         kept = {key: profile[key] for key in _KEPT_PROFILE if isinstance(profile.get(key), str)}
         if kept:
-            handle.extras().identity = self._encode(kept)
+            handle.extras().identity = kept
         return profile
+
+    def _started_profile(self, handle: ScopeHandle, profile: Mapping[str, Any]) -> bytes:
+        annotated = self._object(self._captured_profile(handle, profile))
+        extras = handle._extras
+        if extras is not None and extras.identity is not None and len(extras.identity) == len(profile):
+            extras.identity = annotated  # all of it is repeated: one document does for both events
+        return annotated
 
     # End --------------------------------------------------------------------------------------------------------------
 
@@ -225,16 +234,18 @@ class Lifecycle(Surroundings):
         try:
             extras = handle._extras
             if extras is not None:
-                annotated = extras.identity
+                identity = extras.identity
+                if identity is not None and profile is None:
+                    annotated = identity if isinstance(identity, bytes) else self._encode(identity)
                 if extras.metadata:
-                    metadata = laid_over(extras.metadata, metadata)
+                    metadata = extras.metadata if metadata is None else laid_over(extras.metadata, metadata)
                 if output is None and extras.output is not None:
                     output = extras.output[0]
             started = handle._metadata
             if metadata is not None or outcome is not _OK or started is not None:
                 told = self._told(started, metadata, outcome, error)
             if profile is not None:
-                annotated = self._end_profile(handle, annotated, profile)
+                annotated = self._end_profile(handle, profile)
                 size = len(annotated)
             if output is not None and not (self.uncaptured and handle._type in self.uncaptured):
                 document = self._encode(output)
@@ -253,22 +264,30 @@ class Lifecycle(Surroundings):
         error: BaseException | None,
     ) -> bytes:
         """Lay status, then the caller's own metadata, over the start's."""
-        if metadata is None and outcome is _OK and _is_plain(started):
-            return started[:-1] + (b"," if len(started) > 2 else b"") + OK_STATUS + b"}"
-        merged = orjson.loads(started) if isinstance(started, bytes) else dict(started or {})
+        below = b"{}" if started is None else started
+        own = b"{}" if metadata is None else self._object(metadata)
+        if outcome is _OK and isinstance(below, bytes) and _are_apart(below, own):
+            return b"{%b%b%b%b%b}" % (
+                below[1:-1],
+                b"," if len(below) > 2 else b"",
+                OK_STATUS,
+                b"," if len(own) > 2 else b"",
+                own[1:-1],
+            )
+        merged = orjson.loads(below) if isinstance(below, bytes) else dict(below)
         merged.update(status_metadata(outcome, error))
-        if metadata is not None:
-            merged.update(orjson.loads(self._object(metadata)))
+        merged.update(orjson.loads(own))
         return self._encode(merged)
 
-    def _end_profile(self, handle: ScopeHandle, kept: bytes | None, profile: Mapping[str, Any]) -> bytes:
-        merged: dict[str, Any] = orjson.loads(kept) if kept else {}
+    def _end_profile(self, handle: ScopeHandle, profile: Mapping[str, Any]) -> bytes:
+        kept = None if handle._extras is None else handle._extras.identity
+        merged = orjson.loads(kept) if isinstance(kept, bytes) else dict[str, Any](kept or {})
         merged.update(self._captured_profile(handle, profile))
         return self._object(merged)
 
     def _captured_profile(self, handle: ScopeHandle, profile: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return `profile` without the payload, where payloads of that category are not recorded."""
-        if handle._type not in self.uncaptured:
+        if not (self.uncaptured and handle._type in self.uncaptured):
             return profile
         return {key: value for key, value in profile.items() if key not in _PAYLOADS}
 
@@ -309,9 +328,15 @@ def laid_over(*layers: object) -> dict[str, Any]:
     return merged
 
 
-def _is_plain(started: bytes | dict[str, Any] | None) -> TypeGuard[bytes]:
-    """Say whether the start's metadata is JSON that has nothing to say about status."""
-    return isinstance(started, bytes) and b'"otel.status' not in started and b'"relay.outcome' not in started
+def _are_apart(below: bytes, above: bytes) -> bool:
+    """Say whether two JSON objects have no key in common, and none about status; False where it is not worth asking."""
+    if b'"otel.status' in below or b'"relay.outcome' in below:
+        return False
+    if len(above) <= 2:
+        return True
+    if b'"otel.status' in above or b'"relay.outcome' in above or len(below) + len(above) > _SHORT:
+        return False
+    return len(below) <= 2 or orjson.loads(below).keys().isdisjoint(orjson.loads(above))
 
 
 def _is_sampled(root_uuid: str, share: float) -> bool:

@@ -214,7 +214,8 @@ class Scopes(Lifecycle):
         Args:
             handle: What `start` or `push` returned.
             outcome: How it ended.
-            error: What it raised; its type and message are read now, and it is not kept.
+            error: What it raised; its type and message are read now, and it is not kept. Where `outcome` is ``ok``, the
+                error decides, as for a block: it is never dropped.
             output: As for `pop`.
             data_schema: ``{"name": ..., "version": ...}`` of the payload's schema.
             category_profile: What belongs to the category; model name and tool call id are taken over from the start.
@@ -229,7 +230,11 @@ class Scopes(Lifecycle):
             TypeError: As for `pop`.
             ValueError: As for `pop`; or an unknown outcome, or `data_schema` without name and version.
         """
-        return self._finish(handle, Outcome(outcome), error, output, data_schema, category_profile, metadata, timestamp)
+        if type(outcome) is not Outcome:
+            outcome = Outcome(outcome)
+        if error is not None and outcome is _OK:
+            outcome = self.outcome_of(error)
+        return self._finish(handle, outcome, error, output, data_schema, category_profile, metadata, timestamp)
 
     def close(self, handle: ScopeHandle, error: BaseException | None, timestamp: datetime | None) -> None:
         """End the scope of a block whose body raised `error`, or ended well; no effect where it has ended already.
