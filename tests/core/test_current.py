@@ -49,7 +49,7 @@ def test_setting_inside_of_our_setting(relay: Relay) -> None:
 
     for number in range(3000):
         Garbage(finalize)
-        shift = [[] for _ in range(number % 13)]  # so that the collector comes at every point of what follows
+        shift: list[list[object]] = [[] for _ in range(number % 13)]  # so that the collector comes at every point of what follows
         with relay.scopes.scope("work") as handle:
             assert handle is contextvars.copy_context().run(relay.scopes.current)
         assert THEIRS in contextvars.copy_context()
