@@ -1,14 +1,18 @@
 """Records about the operation of a program, for whoever runs it: Python's own `logging`, under NeMo Relay's names.
 
 These are no events: no subscriber sees them. They go to the logger ``relay_core.log``, or to its child that `target`
-names, and each record carries ``record.relay``: the fields, and the uuids of the current scope and its root.
+names, and each record carries ``record.relay``: the fields, and the uuids of the current scope and its root. The fields
+are encoded and redacted as payloads are.
 """
 
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from relay_core.runtime import default
+import orjson
+
+from relay_core.json_values import is_mapping
+from relay_core.runtime import Relay, default
 
 __all__ = ["debug", "error", "info", "log", "trace", "warn"]
 
@@ -27,13 +31,16 @@ def log(level: str, message: str, *, target: str = "", fields: Mapping[str, Any]
 
     Args:
         level: ``trace`` (5, below `logging.DEBUG`), ``debug``, ``info``, ``warn`` or ``error``.
-        message: What happened; taken as it is, ``%`` has no meaning.
+        message: What happened; taken as it is: ``%`` has no meaning, and nothing is redacted.
         target: Which part of the program it concerns, with dots.
-        fields: What belongs to it; any objects. Appended to the message as ``key=value``, in JSON.
+        fields: What belongs to it; any objects. Appended to the message as ``key=value``, in JSON, without the values
+            under the setting `redact_keys`.
 
     Raises:
         ValueError: An unknown level.
         TypeError: `fields` is no mapping, or `message` no str.
+        SettingsError: Strict mode, this is the first use of Relay, and a setting is wrong.
+        DiscoveryError: Strict mode, this is the first use of Relay, and a plugin cannot be used.
     """
     _log(level, message, target, fields)
 
@@ -73,11 +80,20 @@ def _log(level: str, message: str, target: str, fields: Mapping[str, Any] | None
     logger = logging.getLogger(f"relay_core.log.{target}" if target else "relay_core.log")
     if not logger.isEnabledFor(_LEVELS[level]):
         return
-    encode, scope = default().encoder.encode, default().scopes.current()
-    told = [f"{key}={encode(value).decode()}" for key, value in (fields or {}).items()]
-    relay = {
-        "fields": dict(fields or {}),
+    relay = default()
+    shown = _shown(relay, fields) if fields else {}
+    told = [f"{key}={relay.encoder.encode(value).decode()}" for key, value in shown.items()]
+    scope = relay.scopes.current()
+    about = {
+        "fields": shown,
         "scope_uuid": None if scope is None else scope.uuid,
         "root_uuid": None if scope is None else scope.root_uuid,
     }
-    logger.log(_LEVELS[level], "%s", " ".join([message, *told]), extra={"relay": relay}, stacklevel=3)
+    logger.log(_LEVELS[level], "%s", " ".join([message, *told]), extra={"relay": about}, stacklevel=3)
+
+
+def _shown(relay: Relay, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields as an event would have them."""
+    relay.ensure_ready()  # or the settings may not be read, and with them the keys to redact
+    shown = orjson.loads(relay.redact(relay.encoder.encode(fields)))
+    return shown if is_mapping(shown) else {"fields": shown}

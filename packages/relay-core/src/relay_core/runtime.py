@@ -172,6 +172,15 @@ class Relay:
         """Say whether a payload of that category is worth building: somebody listens, and it is captured."""
         return (self.scopes.audience is not None or self.scopes.has_local) and scope_type not in self.scopes.uncaptured
 
+    def redact(self, document: bytes) -> bytes:
+        """Return a JSON document without what the settings call credentials, as events have it; any thread.
+
+        Args:
+            document: What `encoder` returned. Never raises an `Exception`.
+        """
+        scrubber = self._delivery.scrubber
+        return document if scrubber is None else scrubber.redact(document)
+
     def suppress(self, error: BaseException, where: str) -> None:
         """Count and log one of our own errors that was caught inside a framework callback; never raises.
 
