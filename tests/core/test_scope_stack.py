@@ -77,6 +77,38 @@ def test_used_within_another(relay: Relay, stacks: ScopeStacks) -> None:
         assert on_one is relay.scopes.current()
 
 
+def test_left_open_in_a_nested_block(relay: Relay, stacks: ScopeStacks) -> None:
+    """What a block leaves open is there when the outer block on the same stack goes on, and when it is used again."""
+    stack = stacks.create_scope_stack()
+    with stacks.use_scope_stack(stack):
+        with stacks.use_scope_stack(stack):
+            kept = relay.scopes.push("kept")
+        inside = relay.scopes.current()
+    with stacks.use_scope_stack(stack):
+        again = relay.scopes.current()
+        relay.scopes.pop(kept)
+        assert relay.scopes.current() is None
+
+    assert (kept, kept) == (inside, again)
+
+
+def test_left_open_around_a_nested_block(relay: Relay, stacks: ScopeStacks) -> None:
+    """A scope of the outer block is under what the inner one left open; both are there when the stack is used again."""
+    stack = stacks.create_scope_stack()
+    with stacks.use_scope_stack(stack):
+        before = relay.scopes.push("before")
+        with stacks.use_scope_stack(stack), stacks.use_scope_stack(stack):
+            kept = relay.scopes.push("kept")
+        after = relay.scopes.push("after")
+    with stacks.use_scope_stack(stack):
+        found = [relay.scopes.current()]
+        for handle in (after, kept, before):
+            relay.scopes.pop(handle)
+            found.append(relay.scopes.current())
+
+    assert [after, kept, before, None] == found
+
+
 def test_body_that_raises(relay: Relay, stacks: ScopeStacks) -> None:
     """A block that raises is left like any, and its exception passes through."""
 

@@ -146,19 +146,23 @@ class ScopeStacks:
     def use_scope_stack(self, stack: ScopeStack) -> Generator[ScopeStack, None, None]:
         """Continue at `stack` for a block. What is opened in it and left open is there when the stack is used again.
 
+        A block directly within another one on the same stack goes on where that one is, and that one where it ends.
+
         Raises:
             TypeError: `stack` is no ScopeStack.
             ScopeError: `stack` belongs to another runtime.
         """
         self._check(stack)
-        before = get_entry()
-        floor, layer = self._lay(stack, bound=False)
+        before, outer = get_entry(), self._floor()
+        nested = outer is not None and outer.stack is stack
+        floor, layer = self._lay(stack, bound=False, at=self._scopes.get_handle() if nested else None)
         try:
             yield stack
         finally:
             if self._floor() is floor:  # or else the block is left in another context than it was entered in
                 stack.move(self._scopes.get_handle())
-                set_entry(live(before))
+                if not nested:  # or else what is open stays current: the outer block is to find it when it ends
+                    set_entry(live(before))
             leave(layer)
             leave(floor)
 
@@ -175,12 +179,12 @@ class ScopeStacks:
             raise TypeError(f"stack must be a ScopeStack, not {type(stack).__name__}")
         self._scopes.checked(stack.handle)
 
-    def _lay(self, stack: ScopeStack, *, bound: bool) -> tuple[_Floor, Layer]:
-        """Make the stack's scope current, and nothing that is current now."""
+    def _lay(self, stack: ScopeStack, *, bound: bool, at: ScopeHandle | None = None) -> tuple[_Floor, Layer]:
+        """Make the stack's scope current, or the one `at` which it is by now, and nothing that is current now."""
         run = self._scopes.current_run()
         floor = _Floor(stack, run, bound=bound)
         set_entry(floor)
-        return floor, enter(stack.handle, run)
+        return floor, enter(at or stack.handle, run)
 
     def _floor(self) -> _Floor | None:
         """Return the innermost floor of this context, if any."""
