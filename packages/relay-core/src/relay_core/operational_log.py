@@ -81,7 +81,7 @@ def _log(level: str, message: str, target: str, fields: Mapping[str, Any] | None
     if not logger.isEnabledFor(_LEVELS[level]):
         return
     relay = default()
-    shown = _shown(relay, fields) if fields else {}
+    shown: Mapping[str, Any] = _shown(relay, fields) if fields else {}
     told = [f"{key}={relay.encoder.encode(value).decode()}" for key, value in shown.items()]
     scope = relay.scopes.current()
     about = {
