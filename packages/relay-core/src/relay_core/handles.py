@@ -18,8 +18,8 @@ from relay_core.vocabulary import ScopeType
 from relay_core.wire import share_mark, share_scope
 
 __all__ = [
-    "Anchor",
     "Extras",
+    "FixedScope",
     "LocalRegistrations",
     "MarkIdentity",
     "Owner",
@@ -235,8 +235,8 @@ class ScopeHandle:
         return f"<ScopeHandle {self._type.wire} {self._name!r} {self.uuid}{'' if self.is_open else ' closed'}>"
 
 
-class Anchor(ScopeHandle):
-    """What scopes may hang from, and nobody starts, ends or emits here: the implicit root."""
+class FixedScope(ScopeHandle):
+    """A scope that is there without a start and never ends, and that nobody emits here: the implicit root."""
 
     __slots__ = ()
 
@@ -251,7 +251,7 @@ class Anchor(ScopeHandle):
         self._closed = self._muted = False
 
 
-class RemoteScope(Anchor):
+class RemoteScope(FixedScope):
     """The parent of scopes that another process started."""
 
     __slots__ = ("_remote_root",)

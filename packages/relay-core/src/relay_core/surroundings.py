@@ -8,7 +8,7 @@ from collections.abc import Callable
 from relay_core.current import Layer, get_entry, innermost_of
 from relay_core.delivery import Locals
 from relay_core.errors import ScopeClosedError, ScopeError
-from relay_core.handles import Anchor, LocalRegistrations, Owner, ScopeHandle, is_ancestor
+from relay_core.handles import FixedScope, LocalRegistrations, Owner, ScopeHandle, is_ancestor
 from relay_core.vocabulary import ScopeType
 
 __all__ = ["Surroundings"]
@@ -24,7 +24,7 @@ class Surroundings:
         self._local_handles = 0
         self.current_runs: tuple[tuple[str, Callable[[], ScopeHandle | None]], ...] = ()
         """The integrations' own idea of the current scope, by plugin name."""
-        self.root = Anchor("root", ScopeType.Function, Owner(self._runtime))
+        self.root = FixedScope("root", ScopeType.Function, Owner(self._runtime))
         """The implicit root: passed as `handle=` it means top level. Never emitted."""
 
     # The current scope ------------------------------------------------------------------------------------------------
