@@ -99,7 +99,10 @@ class AnnotatedLLMResponse:
     tool_calls: list[dict[str, Any]] | None = None
     """``[{"id", "name", "arguments"}]``, arguments decoded where they are JSON."""
     finish_reason: str | None = None
-    """``complete``, ``length``, ``tool_use``, ``content_filter``; any other reason in the provider's word."""
+    """``complete``, ``length``, ``tool_use``, ``content_filter``; any other reason in the provider's word.
+
+    A response of OpenAI's responses API that calls functions is ``complete``, as in NeMo Relay: so says its status.
+    `has_tool_calls` tells for every provider."""
     usage: dict[str, int] | None = None
     """Tokens: ``prompt_tokens`` (cached ones included), ``completion_tokens`` (reasoning included), ``total_tokens``,
     ``cache_read_tokens``, ``cache_write_tokens``, ``uncached_input_tokens``, ``reasoning_tokens``; what is known."""
