@@ -153,15 +153,30 @@ gc.callbacks.insert(0, monitor)
 gc.callbacks.remove(current._note_collection)  # as before the first use of Relay
 """
 
+SIGNALS = """
+def handler(phase, _):
+    # As a signal handler may that comes first in the collector's callback.
+    if is_setting and phase == "start":
+        with scope.scope("handler"):
+            pass
+
+class Garbage:
+    def __init__(self, age):
+        gc.collect()
+
+current.watch_collector()
+gc.callbacks.insert(0, handler)
+"""
+
 SET = """
-def work():
+def work(threshold):
     global theirs, is_setting
     theirs = contextvars.ContextVar("theirs")
     mine = list(variables())
     for variable in mine:
         variable.set(variable)
     Garbage(0)
-    gc.set_threshold(1)
+    gc.set_threshold(threshold)
     is_setting = True
     current.set_entry(handle)
     is_setting = False
@@ -170,14 +185,16 @@ def work():
     assert all(variable.get() is variable for variable in mine)
 
 current.watch_collector()
-for _ in range(60):
-    contextvars.Context().run(work)
+for number in range(60):
+    contextvars.Context().run(work, 1 + number % 20)
 print("done")
 """
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="the collector does not run inside of a set")
-@pytest.mark.parametrize("others", [FINALIZERS, CALLBACKS], ids=["finalizers", "callbacks of the collector"])
+@pytest.mark.parametrize(
+    "others", [FINALIZERS, CALLBACKS, SIGNALS], ids=["finalizers", "callbacks of the collector", "signal handlers"]
+)
 def test_collections_all_through_one_setting(others: str) -> None:
     """However often the collector comes during one setting, and whoever else it calls, no variable is lost."""
     done = subprocess.run(

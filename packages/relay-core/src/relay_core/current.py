@@ -66,6 +66,7 @@ _current: contextvars.ContextVar[Entry | None] = contextvars.ContextVar("relay_c
 # The methods themselves: this is read on every emission.
 get_entry: Final = _current.get
 _set: Final = _current.set
+_copy_context: Final = contextvars.copy_context
 
 
 if sys.version_info >= (3, 12):
@@ -76,18 +77,18 @@ if sys.version_info >= (3, 12):
 
 else:
     # On 3.11 it does, and a `ContextVar.set` by a finalizer then frees what the interrupted one still works on: all
-    # variables of the context are lost, those of the application, too. So we hold on to that when the collector comes
-    # while we set (which costs less than half of holding it at every set), and do not set at all inside of a
-    # collection: what a finalizer pushes is not current there.
+    # variables of the context are lost, those of the application, too. So we hold on to that while we set, and do not
+    # set at all inside of a collection: what a finalizer pushes is not current there.
     _collecting_in = 0
     _held: Final[deque[contextvars.Context]] = deque(maxlen=32)
-    """What our last set works on, first of all. The collector may come at each of up to 26 allocations of one set: the
-    token, six nodes on the way down, eighteen where a node of 16 variables gets its 17th, and the new whole."""
+    """What `set_entry` was about to hold, for the collector may come while it takes hold. (To hold here alone is not
+    enough: a signal handler may set before the collector's callback holds anything.)"""
 
     def set_entry(entry: "Entry | None") -> None:
         """Make `entry` current, but for finalizers that the garbage collector runs."""
         if _collecting_in and _collecting_in == _thread.get_ident():
             return
+        _own = _copy_context()  # shares what the variables are stored in
         _set(entry)
 
     def watch_collector() -> None:
@@ -103,7 +104,7 @@ else:
         _collecting_in = _thread.get_ident()
         interrupted = sys._getframe().f_back  # None at the end of a thread
         if interrupted is not None and interrupted.f_code is set_entry.__code__:
-            _held.append(contextvars.copy_context())  # shares what the variables are stored in
+            _held.append(_copy_context())
         else:
             _held.clear()  # there is one collection at a time, so nobody else is interrupted in a set
 
