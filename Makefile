@@ -9,6 +9,8 @@ BENCH_ARGS ?=
 
 BIN := $(VENV)/bin
 PACKAGES := packages/relay-core packages/relay-langchain packages/relay-langgraph
+NATIVE := packages/relay-native
+NATIVE_SOURCES := $(wildcard $(NATIVE)/*.py $(NATIVE)/*.toml $(NATIVE)/src/relay_native/*)
 MANIFESTS := $(PACKAGES:%=%/pyproject.toml)
 EDITABLE := $(PACKAGES:%=-e %)
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install
@@ -29,10 +31,17 @@ help:  ## this list
 	@.ci/make-venv $(PYTHON) $*
 	@touch $@
 
-$(VENV)/.run: requirements/run.txt $(MANIFESTS) | $(VENV)/.created
+$(VENV)/.installed: requirements/run.txt $(MANIFESTS) | $(VENV)/.created
 	@echo "Installing the pinned dependencies and the packages into $(VENV)"
 	@$(BIN)/python $(PINNED) $<
 	@$(BIN)/python $(OURS)
+	@touch $@
+
+%/.native: $(NATIVE_SOURCES) .ci/install-native %/.installed
+	@.ci/install-native $*/bin/python $(NATIVE)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.installed | $(VENV)/.native
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
@@ -40,10 +49,13 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@$(BIN)/python $(PINNED) $<
 	@touch $@
 
-$(PEERS_VENV)/.peers: requirements/peers.txt $(MANIFESTS) | $(PEERS_VENV)/.created
+$(PEERS_VENV)/.installed: requirements/peers.txt $(MANIFESTS) | $(PEERS_VENV)/.created
 	@echo "Installing the packages and their peers into $(PEERS_VENV)"
 	@$(PEERS_VENV)/bin/python $(PINNED) $<
 	@$(PEERS_VENV)/bin/python $(OURS)
+	@touch $@
+
+$(PEERS_VENV)/.peers: $(PEERS_VENV)/.installed | $(PEERS_VENV)/.native
 	@touch $@
 
 install: $(VENV)/.dev  ## the development environment in .venv
@@ -99,8 +111,8 @@ bench-peers: $(PEERS_VENV)/.peers  ## Relay against what a user would pick inste
 
 # --- Maintenance -----------------------------------------------------------------------------------------------------
 
-build: $(VENV)/.dev  ## wheels and sdists of the three packages in dist/
-	@for package in $(PACKAGES); do $(BIN)/python -m build --no-isolation --outdir dist $$package || exit 1; done
+build: $(VENV)/.dev  ## wheels and sdists of all packages in dist/
+	@for package in $(PACKAGES) $(NATIVE); do $(BIN)/python -m build --no-isolation --outdir dist $$package || exit 1; done
 
 # Hashes only: a file that names a registry would not work behind another one.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -8,6 +8,9 @@ import pytest
 from tests.core.distributions import Distributions
 from tests.core.recorder import Recorder
 
+from relay_core import accelerator, redaction, wire
+from relay_core.acceleration import FUNCTIONS
+from relay_core.payload import encoder
 from relay_core.runtime import Relay
 from relay_core.testing import isolated_runtime
 
@@ -46,3 +49,29 @@ def relay() -> Iterator[Relay]:
 def recorder(relay: Relay) -> Recorder:
     """What the runtime `relay` delivers."""
     return Recorder(relay)
+
+
+@pytest.fixture(params=["python", "native"])
+def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test twice: without what `relay-native` speeds up, and with it. Says which."""
+    chosen: str = request.param
+    if chosen == "python":
+        without_native(monkeypatch)
+    elif accelerator.native is None:
+        pytest.skip("relay-native is not installed")
+    return chosen
+
+
+@pytest.fixture
+def python_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the test as where `relay-native` is not installed."""
+    without_native(monkeypatch)
+
+
+def without_native(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what `relay-native` does, from what is made from now on."""
+    for module in (encoder, redaction, wire):
+        monkeypatch.setattr(module, "native", None)
+    for owner, name in FUNCTIONS:
+        function = vars(owner)[name]
+        monkeypatch.setattr(owner, name, getattr(function, "__wrapped__", function))

@@ -114,7 +114,7 @@ def place(variable):
 
 def variables():
     # 16 of them in places of their own: the next one makes Python take their common node apart.
-    known = {place(current._current)}
+    known = {place(current.current_entry)}
     while len(known) < 17:
         variable = contextvars.ContextVar("full")
         kept.append(variable)

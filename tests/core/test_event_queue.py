@@ -16,6 +16,8 @@ from relay_core import MarkEvent, Relay, ScopeEvent
 from relay_core.event_queue import BATCH_EVENTS
 from relay_core.testing import isolated_runtime
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 LOSS = "relay.events_dropped"
 
 

@@ -18,6 +18,8 @@ from relay_core.redaction import DEFAULT_KEYS, Redactor
 from relay_core.runtime import Relay
 from relay_core.timestamps import format_timestamp, from_datetime, parse_timestamp, to_datetime
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 SCOPE_KEYS = [
     "kind",
     "scope_category",
@@ -342,9 +344,9 @@ class Watching(Redactor):
         super().__init__(DEFAULT_KEYS)
         self.looks = self.redactions = 0
 
-    def is_suspicious(self, documents: bytes) -> bool:
+    def are_suspicious(self, documents: list[bytes]) -> bool:
         self.looks += 1
-        return super().is_suspicious(documents)
+        return super().are_suspicious(documents)
 
     def redact(self, document: bytes, /) -> bytes:
         self.redactions += 1

@@ -15,6 +15,8 @@ from relay_core import Relay, ScopeType
 from relay_core.handles import is_ancestor, nearest_open
 from relay_core.propagation import Propagation
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import relay_core
+from relay_core.accelerator import native
 
 SCRIPT = """
 import sys
@@ -99,7 +100,7 @@ def test_importing(module: str) -> None:
         "forks": 0,
         "collections": 0,
         "threads": ["MainThread"],
-        "modules": ["relay_core"],
+        "modules": ["relay_core", "relay_native"] if native is not None else ["relay_core"],
         "handlers": 0,
     }
 

@@ -13,6 +13,8 @@ from tests.core.recorder import Recorder
 
 from relay_core import Relay, ScopeHandle, hookimpl, propagation
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 TASKS = 200
 THREADS = 16
 DEPTH = 50

@@ -12,6 +12,8 @@ from relay_core import Outcome, Relay, ScopeClosedError, ScopeError, ScopeEvent,
 from relay_core.settings import Settings
 from relay_core.testing import isolated_runtime
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

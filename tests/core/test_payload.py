@@ -27,6 +27,8 @@ from pydantic import ConfigDict as Config
 
 from relay_core.payload import PayloadEncoder, PayloadLimits
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 UTC = dt.UTC
 
 
@@ -532,6 +534,7 @@ def test_projections_may_hold_what_is_foreign_again(expected: object, content: o
     assert [{"content": expected}] * 2 == decoded(encoder.encode([Foreign(content), Foreign(content)]))
 
 
+@pytest.mark.usefixtures("python_only")
 def test_trust_in_a_projection_is_lost_once() -> None:
     """What a plugin returns is encoded on trust until it was not plain: from then on it is walked at once."""
     called: list[object] = []

@@ -21,6 +21,8 @@ from pydantic import BaseModel
 from relay_core.payload import PayloadEncoder, PayloadLimits
 from relay_core.redaction import DEFAULT_KEYS, Redactor
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 TOUCHED: list[str] = []
 """What foreign code ran."""
 

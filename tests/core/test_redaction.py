@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from relay_core.redaction import DEFAULT_KEYS, REDACTED, Redactor
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 KEYS = [key.replace("*", "x-goog") for key in DEFAULT_KEYS]
 
 

@@ -15,6 +15,8 @@ from tests.core.recorder import Recorder
 
 from relay_core import Outcome, Relay, ScopeHandle, ScopeType
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

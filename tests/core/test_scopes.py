@@ -21,6 +21,8 @@ from relay_core import (
 )
 from relay_core.testing import isolated_runtime
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NAIVE = datetime(2026, 3, 1, 12)
 SCHEMA = {"name": "acme", "version": "1"}

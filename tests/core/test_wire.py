@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.recorder import Recorder
@@ -10,6 +11,8 @@ from tests.core.recorder import Recorder
 from relay_core import Relay, ScopeType, wire
 from relay_core.event_reader import event_from_dict
 from relay_core.events import json_lines
+
+pytestmark = pytest.mark.usefixtures("implementation")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -12,13 +12,16 @@ import contextvars
 import gc
 import sys
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final, Self
 
+from relay_core.accelerator import native
 from relay_core.handles import MarkIdentity, ScopeHandle, nearest_open
 
 __all__ = [
     "Entry",
     "Layer",
+    "current_entry",
     "enter",
     "get_entry",
     "innermost_of",
@@ -61,11 +64,12 @@ class Layer:
 Entry = ScopeHandle | Layer | tuple[Any, ...]
 """What is current: a scope that `push` made so, a layer, or, on the delivery thread, the item that is delivered."""
 
-_current: contextvars.ContextVar[Entry | None] = contextvars.ContextVar("relay_current_scope", default=None)
+current_entry: Final[contextvars.ContextVar[Entry | None]] = contextvars.ContextVar("relay_current_scope", default=None)
+"""For `relay_core.acceleration`; everybody else calls what follows."""
 
 # The methods themselves: this is read on every emission.
-get_entry: Final = _current.get
-_set: Final = _current.set
+get_entry: Final = current_entry.get
+_set: Final = current_entry.set
 _copy_context: Final = contextvars.copy_context
 
 
@@ -77,36 +81,40 @@ if sys.version_info >= (3, 12):
 
 else:
     # On 3.11 it does, and a `ContextVar.set` by a finalizer then frees what the interrupted one still works on: all
-    # variables of the context are lost, those of the application, too. So we hold on to that while we set, and do not
-    # set at all inside of a collection: what a finalizer pushes is not current there.
+    # variables of the context are lost, those of the application, too. An extension can keep the collector away; here
+    # we hold on to that while we set. Neither sets at all inside of a collection: what a finalizer pushes is not
+    # current there.
     _collecting_in = 0
     _held: Final[deque[contextvars.Context]] = deque(maxlen=32)
-    """What `set_entry` was about to hold, for the collector may come while it takes hold. (To hold here alone is not
+    """What `_set_held` was about to hold, for the collector may come while it takes hold. (To hold here alone is not
     enough: a signal handler may set before the collector's callback holds anything.)"""
 
-    def set_entry(entry: "Entry | None") -> None:
-        """Make `entry` current, but for finalizers that the garbage collector runs."""
+    def _set_held(entry: "Entry | None") -> None:
         if _collecting_in and _collecting_in == _thread.get_ident():
             return
         _own = _copy_context()  # shares what the variables are stored in
         _set(entry)
 
-    def watch_collector() -> None:
-        """Learn from now on when the garbage collector runs."""
-        if _note_collection not in gc.callbacks:
-            gc.callbacks.insert(0, _note_collection)  # before any that sets a variable itself
-
-    def _note_collection(phase: str, _: dict[str, int]) -> None:
+    def _hold(phase: str, _: dict[str, int]) -> None:
         global _collecting_in
         if phase != "start":
             _collecting_in = 0
             return
         _collecting_in = _thread.get_ident()
         interrupted = sys._getframe().f_back  # None at the end of a thread
-        if interrupted is not None and interrupted.f_code is set_entry.__code__:
+        if interrupted is not None and interrupted.f_code is _set_held.__code__:
             _held.append(_copy_context())
         else:
             _held.clear()  # there is one collection at a time, so nobody else is interrupted in a set
+
+    set_entry: Final[Callable[["Entry | None"], object]] = _set_held if native is None else native.set_entry
+    """Makes an entry current, but for finalizers that the garbage collector runs."""
+    _note_collection: Final[Callable[[str, dict[str, int]], None]] = _hold if native is None else native.note_collection
+
+    def watch_collector() -> None:
+        """Learn from now on when the garbage collector runs."""
+        if _note_collection not in gc.callbacks:
+            gc.callbacks.insert(0, _note_collection)  # before any that sets a variable itself
 
 
 def live(entry: Entry | None) -> ScopeHandle | Layer | None:

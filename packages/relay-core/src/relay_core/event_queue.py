@@ -58,6 +58,25 @@ class Barrier:
 class EventQueue:
     """What waits, and what was lost. `emit` may be called from anywhere at any time."""
 
+    __slots__ = (
+        "_alert_bytes",
+        "_alert_events",
+        "_attend",
+        "_delivery",
+        "_space",
+        "barriers",
+        "bytes",
+        "delivering_in",
+        "emitted",
+        "items",
+        "latched",
+        "limits",
+        "losses",
+        "passing",
+        "reported",
+        "unreported",
+    )
+
     def __init__(self, delivery: Delivery, attend: Callable[[], None]) -> None:
         """Hold what `delivery` gets later; `attend` is called when the queue has grown beyond `alert_at`."""
         self.limits = QueueLimits()

@@ -32,8 +32,8 @@ class Scrubber(Protocol):
         """Return the document without them; the same object where there are none."""
         ...
 
-    def is_suspicious(self, documents: bytes, /) -> bool:
-        """Whether there may be one in a document, or in any of several that are joined by newlines."""
+    def are_suspicious(self, documents: list[bytes], /) -> bool:
+        """Whether there may be one in any of several documents."""
         ...
 
 
@@ -159,7 +159,7 @@ class Event:
 
     def to_json_bytes(self) -> bytes:
         """Return the event as one line of UTF-8 JSON; the payload's bytes are spliced in, not encoded again."""
-        return lines((self._scrubbed(),))[:-1]
+        return lines([self._scrubbed()])[:-1]
 
     def _scrubbed(self) -> Record:
         """Return the record with credentials removed, once; done here, lazily, so that unread payloads cost nothing."""
@@ -305,7 +305,7 @@ def _are_clean(events: Sequence[Event]) -> bool:
             known = metadata  # the metadata of all scopes that end well is one object
         if (profile := record[6]) is not None:
             documents.append(profile)
-    if scrubber.is_suspicious(b"\n".join(documents)):
+    if scrubber.are_suspicious(documents):
         return False
     for event in events:
         event._pending = None

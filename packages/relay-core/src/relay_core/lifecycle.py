@@ -47,6 +47,22 @@ _SHORT: Final = 4096
 class Lifecycle(Surroundings):
     """Begins and ends the scopes of one runtime."""
 
+    __slots__ = (
+        "_begun",
+        "_emit",
+        "_encode",
+        "_ended",
+        "_first_use",
+        "_inherited",
+        "_owner",
+        "audience",
+        "new_uuid",
+        "ready",
+        "sampling",
+        "time_ns",
+        "uncaptured",
+    )
+
     def __init__(
         self,
         *,

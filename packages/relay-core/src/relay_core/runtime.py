@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+from relay_core.acceleration import accelerate
 from relay_core.audience import Audience
 from relay_core.chains import ChainSet
 from relay_core.counters import Statistics
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Relay", "default", "statistics"]
 
 _logger = logging.getLogger("relay_core")
+
+accelerate()
 
 
 class Relay:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from relay_core import metrics
 from relay_core.checks import checked_category, checked_name, checked_profile, checked_schema, checked_severity
 from relay_core.current import get_entry, live, set_entry
+from relay_core.delivery import Item
 from relay_core.errors import ScopeClosedError
 from relay_core.handles import MarkIdentity, ScopeHandle
 from relay_core.lifecycle import Lifecycle, laid_over
@@ -27,8 +28,20 @@ _OK: Final = Outcome.OK
 class Scopes(Lifecycle):
     """Starts and ends scopes and emits marks. Any thread, task or context; nothing here waits."""
 
-    classifiers: tuple[tuple[str, Callable[..., object]], ...] = ()
-    """Who knows control flow from errors: the implementations of `relay_classify_outcome`, by plugin name."""
+    __slots__ = ("classifiers",)
+
+    def __init__(
+        self,
+        *,
+        emit: Callable[[Item], None],
+        encode: Callable[[object], bytes],
+        first_use: Callable[[], None],
+        failed: Callable[[str, str, BaseException], None],
+    ) -> None:
+        """See `Lifecycle`."""
+        super().__init__(emit=emit, encode=encode, first_use=first_use, failed=failed)
+        self.classifiers: tuple[tuple[str, Callable[..., object]], ...] = ()
+        """Who knows control flow from errors: the implementations of `relay_classify_outcome`, by plugin name."""
 
     def push(
         self,

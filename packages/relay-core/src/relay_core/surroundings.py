@@ -17,6 +17,8 @@ __all__ = ["Surroundings"]
 class Surroundings:
     """Answers where we are. Any thread, task or context."""
 
+    __slots__ = ("__weakref__", "_failed", "_local_handles", "_runtime", "current_runs", "root")
+
     def __init__(self, failed: Callable[[str, str, BaseException], None]) -> None:
         """Report to `failed` what an integration raises when it is asked for its current scope."""
         self._failed = failed

@@ -20,12 +20,15 @@ from langchain_core.messages import (
 )
 
 from relay_core.payload.native import encode_plain
+from relay_langchain import plans
 from relay_langchain.projections import PlainProjection
 
 __all__ = ["assistant_message", "chat_messages", "is_known_message", "message_projection"]
 
 Fields = Mapping[str, Any]
 """The fields of a message; all that are read here are there, if only as None."""
+
+Projection = Callable[[Fields], dict[str, Any]]
 
 _ASSISTANT_EXTRAS: Final = ("refusal", "reasoning_content", "audio", "function_call")
 """What providers put beside the content and OpenAI's format, or its common extensions, has a place for."""
@@ -43,9 +46,9 @@ class MessageProjection(PlainProjection):
 
     __slots__ = ()
 
-    def __init__(self) -> None:
-        """Project as `chat_messages` does."""
-        super().__init__(_message)
+    def __init__(self, kind: type[BaseMessage]) -> None:
+        """Project messages of one class as `chat_messages` does."""
+        super().__init__(_message, _PLANS.get(_projection_of(kind)))
 
     def project_list(self, values: list[Any]) -> list[Any]:
         """Return a conversation in OpenAI's shape; what is no LangChain message stays as it is."""
@@ -54,7 +57,7 @@ class MessageProjection(PlainProjection):
 
 def message_projection(kind: type) -> MessageProjection | None:
     """Return what turns messages of this class into plain data, or None if it is no message class."""
-    return MessageProjection() if issubclass(kind, BaseMessage) else None
+    return MessageProjection(kind) if issubclass(kind, BaseMessage) else None
 
 
 def chat_messages(messages: Iterable[Any]) -> list[Any]:
@@ -92,8 +95,12 @@ def _message(message: Any) -> Any:
             return message
         if len(_by_class) >= _MAX_CLASSES:
             _by_class.clear()
-        project = _by_class[kind] = next(project for base, project in _PROJECTIONS if issubclass(kind, base))
+        project = _by_class[kind] = _projection_of(kind)
     return project(_NOTHING | message.__dict__)
+
+
+def _projection_of(kind: type[BaseMessage]) -> "Projection":
+    return next(project for base, project in _PROJECTIONS if issubclass(kind, base))
 
 
 # What conversations are made of comes without further calls: each would cost a quarter of all the rest.
@@ -197,7 +204,7 @@ _NOTHING: Final[dict[str, Any]] = dict.fromkeys(
 )
 """Stands for the fields that a message may lack."""
 
-_by_class: Final[dict[type, Callable[[Fields], dict[str, Any]]]] = {
+_by_class: Final[dict[type, Projection]] = {
     AIMessage: _assistant,
     HumanMessage: _user,
     SystemMessage: _system,
@@ -206,7 +213,7 @@ _by_class: Final[dict[type, Callable[[Fields], dict[str, Any]]]] = {
 _MAX_CLASSES: Final = 256
 """How many message classes are remembered: an application may make some on the fly."""
 
-_PROJECTIONS: Final[tuple[tuple[type[BaseMessage], Callable[[Fields], dict[str, Any]]], ...]] = (
+_PROJECTIONS: Final[tuple[tuple[type[BaseMessage], Projection], ...]] = (
     (AIMessage, _assistant),
     (HumanMessage, _user),
     (ToolMessage, _tool),
@@ -216,3 +223,11 @@ _PROJECTIONS: Final[tuple[tuple[type[BaseMessage], Callable[[Fields], dict[str, 
     (RemoveMessage, _remove),
     (BaseMessage, _other),
 )
+
+_PLANS: Final[dict[Projection, Any]] = {
+    _assistant: plans.ASSISTANT,
+    _user: plans.USER,
+    _tool: plans.TOOL,
+    _system: plans.SYSTEM,
+}
+"""The same for the native encoder."""

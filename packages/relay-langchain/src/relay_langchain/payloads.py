@@ -1,7 +1,7 @@
 """Conversations in a payload, projected before it is encoded: where LangChain and LangGraph put them, and nowhere else.
 
 The payload encoder would find them, too, by walking a copy of everything around them: for a state with one message that
-takes three times as long.
+takes three times as long. Where `relay-native` is installed, it finds them for nothing.
 """
 
 from collections.abc import Callable

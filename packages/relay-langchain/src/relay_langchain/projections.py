@@ -7,6 +7,8 @@ A projection returns plain data as far as it can: that is encoded in one pass.
 from collections.abc import Callable
 from typing import Any, Final
 
+from relay_langchain import plans
+
 __all__ = ["PlainProjection", "document", "payload_encoder", "tool_definition"]
 
 Projection = Callable[[Any], object]
@@ -17,11 +19,12 @@ _kind_of: Callable[[object], type[Any]] = type
 class PlainProjection:
     """Turns values of a class into what is plain data as a rule: the payload encoder need not walk it."""
 
-    __slots__ = ("_project",)
+    __slots__ = ("_project", "plan")
 
-    def __init__(self, project: Projection) -> None:
-        """Project single values with `project`."""
+    def __init__(self, project: Projection, plan: Any = None) -> None:
+        """Project single values with `project`; `plan` says the same to the native encoder."""
         self._project = project
+        self.plan = plan
 
     def __call__(self, value: Any) -> object:
         """Turn one value into plain data."""
@@ -42,7 +45,7 @@ def payload_encoder(kind: type) -> Projection | None:
 
             return message_projection(kind)
         if (projection := _PROJECTIONS.get(name)) is not None:
-            return projection if projection not in _PLAIN else PlainProjection(projection)
+            return projection if projection not in _PLAIN else PlainProjection(projection, _PLANS.get(projection))
     return None
 
 
@@ -126,6 +129,9 @@ _SCORES: Final = ("score", "relevance_score", "_score", "similarity_score")
 
 _PLAIN: Final = frozenset({document, _chat_prompt, _llm_result, _generation, tool_definition})
 """Those whose results are plain data as a rule."""
+
+_PLANS: Final[dict[Projection, Any]] = {_chat_prompt: plans.CHAT_PROMPT}
+"""What the native encoder writes them by."""
 
 _PROJECTIONS: Final[dict[str, Projection]] = {
     "langchain_core.documents.base.Document": document,

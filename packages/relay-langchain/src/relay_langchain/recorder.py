@@ -34,6 +34,7 @@ from relay_langchain.model_request import read_request
 from relay_langchain.model_response import read_response
 from relay_langchain.parentage import parent_handle, parent_run
 from relay_langchain.payloads import plain_payload
+from relay_langchain.plans import has_plans
 from relay_langchain.registry import Ending, RunRegistry, is_source
 from relay_langchain.runs import Run, RunInfo
 from relay_langchain.streaming import is_stream_call
@@ -125,6 +126,8 @@ class Recorder:
         """Return the messages in OpenAI's shape: made here once, because two views of the request hold them."""
         if not self._relay.wants(ScopeType.Llm):
             return ()
+        if has_plans:
+            return messages
         try:
             return chat_messages(messages)
         except Exception:  # the payload encoder tells which one it is
@@ -272,8 +275,8 @@ class Recorder:
         return {"langchain.inputs": plain_payload(inputs)}
 
     def _plain(self, run: Run, payload: object) -> object:
-        """Return what to record of an input or output; the payload itself where nobody wants it."""
-        return plain_payload(payload) if self._relay.wants(run.scope_type) else payload
+        """Return what to record of an input or output; the payload itself where nobody wants it, or plans do it."""
+        return payload if has_plans or not self._relay.wants(run.scope_type) else plain_payload(payload)
 
     # --- In between --------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from relay_core.accelerator import native
 from relay_core.payload.limits import Oversize, PayloadLimits
 from relay_core.payload.native import NativePass, encode_plain, switches_often
 from relay_core.payload.projection import Projections
@@ -32,6 +33,7 @@ class PayloadEncoder(NativePass):
         limits: PayloadLimits = PayloadLimits(),  # noqa: B008 - immutable
         resolve: Callable[[type], Callable[[Any], object] | None] = _no_projection,
     ) -> None:
+        self._snapshot: Any = None
         super().__init__(limits)
         self.truncated = 0
         """Payloads that were cut."""
@@ -39,11 +41,25 @@ class PayloadEncoder(NativePass):
         """Encoders and properties that raised, each recorded as `{"$error": ...}`."""
         self._resolve = resolve
         self.reset_cache()
+        if native is not None:
+            self._snapshot = native.Snapshot(self._projections, self._beyond)
+            vars(self)["encode"] = self._snapshot  # in front of the method: a call less for each payload
+            self._limited()
 
     def reset_cache(self) -> None:
         """Forget what was found out about types: the plugins have changed."""
         self._wary = self._wary or switches_often()
         self._projections = Projections(self._resolve, saw_enum=self._be_wary)
+        if self._snapshot is not None:
+            self._snapshot.projections = self._projections
+
+    def _limited(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot.limit(self._most, self._limits.max_depth)
+
+    def _beyond(self, value: object, oversize: bool) -> bytes:
+        """Return the document of what `relay_native` leaves to us."""
+        return self._walked_or_cut(value, large=True) if oversize else self._at_length(value, False)
 
     def _at_length(self, value: object, foreign: bool) -> bytes:
         large = False
@@ -58,6 +74,9 @@ class PayloadEncoder(NativePass):
             large = True
         except Exception:  # not plain, or not JSON
             large = False
+        return self._walked_or_cut(value, large=large)
+
+    def _walked_or_cut(self, value: object, *, large: bool) -> bytes:
         try:
             limits = self._limits
             document = None if large else self._whole(value, limits)

@@ -101,6 +101,10 @@ class NativePass:
         self._limits = limits
         self._most = limits.max_bytes
         self._is_native = _HAS_GIL and limits.max_depth >= SAFE_DEPTH  # it does not count levels
+        self._limited()
+
+    def _limited(self) -> None:
+        """Take over new limits."""
 
     def encode(self, value: Any) -> bytes:
         """Return `value` as a JSON document of at most `limits.max_bytes`. Never raises an `Exception`.

@@ -74,17 +74,20 @@ class Projections:
         self._alive: dict[int, weakref.ref[type]] = {}
         self.known: dict[int, Shape] = dict(_JSON)
         """The shapes, by the id of the type; a type that dies takes its entry along."""
+        self.plans: dict[int, object] = {}
+        """What the native pass writes an instance by without a call, by the id of the type: `relay_native.Plan`."""
         self.lists: dict[int, Callable[[list[Any]], object]] = {}
         """What projects a whole list, by the id of the type of its first item: a call less for each item."""
 
     def learn(self, kind: type) -> Shape:
         """Find out, and remember, how values of a type are recorded. Never raises, whatever the class."""
         if len(self.known) >= _MOST_TYPES:
-            self.known, self.lists, self._alive = dict(_JSON), {}, {}
-        known, lists, alive, key = self.known, self.lists, self._alive, id(kind)
+            self.known, self.plans, self.lists, self._alive = dict(_JSON), {}, {}, {}
+        known, plans, lists, alive, key = self.known, self.plans, self.lists, self._alive, id(kind)
 
         def forget(_: object) -> None:
             known.pop(key, None)
+            plans.pop(key, None)
             lists.pop(key, None)
             alive.pop(key, None)
 
@@ -92,7 +95,9 @@ class Projections:
             self._saw_enum()
         known[key] = shape = _shape(kind)  # before the plugins are asked: what they emit may hold the same type
         alive[key] = weakref.ref(kind, forget)
-        project, project_list = self._ask(kind)
+        project, project_list, plan = self._ask(kind)
+        if plan is not None:
+            plans[key] = plan
         if project_list is not None:
             lists[key] = project_list
         if project is not None:
@@ -110,12 +115,12 @@ class Projections:
             if mode == PROJECTED and key not in self.lists:
                 self.known[key] = STAND_IN, convert
 
-    def _ask(self, kind: type) -> tuple[Callable[[Any], object] | None, Callable[[list[Any]], object] | None]:
+    def _ask(self, kind: type) -> tuple[Callable[[Any], object] | None, Callable[[list[Any]], object] | None, object]:
         try:
             project = self._resolve(kind)
-            return project, getattr(project, "project_list", None)
+            return project, getattr(project, "project_list", None), getattr(project, "plan", None)
         except Exception:  # whoever resolves reports its own trouble
-            return None, None
+            return None, None, None
 
 
 def mapping_items(mapping: Mapping[Any, object], limit: int) -> tuple[dict[Any, object], int]:
