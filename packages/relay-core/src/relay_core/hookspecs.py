@@ -321,6 +321,7 @@ def relay_current_scope() -> ScopeHandle | None:
     When: whenever the current scope is asked for: `scope.get_handle()`, and `push` or `event` without a handle. In the
     asking thread or task: a lookup, nothing more; emit nothing.
     Order: `tryfirst`, registration order, `trylast`; the first answer that is not None wins, the rest is not asked.
+    A plugin with an attribute `open_runs`, a dict, once it is configured, is asked only while that holds something.
     Returns: the open scope of the framework's active run, or None for "no run of mine". A scope that user code opened
     inside of that run is still the inner one.
     Raising: is logged and counted under the plugin's name, and the next plugin is asked.

@@ -21,6 +21,7 @@ from relay_core.scopes import Scopes
 from relay_core.settings import Settings
 from relay_core.startup import Startup
 from relay_core.subscriptions import Subscriptions
+from relay_core.surroundings import CurrentRun
 from relay_core.trajectory_collector import TrajectoryCollector
 from relay_core.transform import Transform
 from relay_core.vocabulary import ScopeType
@@ -226,8 +227,7 @@ class Relay:
         audience = Audience(self.registry, self.chains.snapshot)
         self.scopes.audience = audience if self.settings.enabled and audience.wants_any else None
         self.scopes.current_runs = tuple(
-            (plugin, cast("Callable[[], ScopeHandle | None]", function))
-            for plugin, function in self.registry.impls("relay_current_scope")
+            _current_run(plugin, function) for plugin, function in self.registry.impls("relay_current_scope")
         )
         self.scopes.classifiers = self.registry.impls("relay_classify_outcome")
         self.encoder.reset_cache()
@@ -254,6 +254,11 @@ class Relay:
         identity = MarkIdentity("relay.events_dropped", None, scopes.new_uuid())
         data = self.encoder.encode({"count": count, "reason": reason})
         return identity, None, scopes.time_ns() // 1000, data, None, None, None, None, audience, None, LOSS_DEPTH, 0
+
+
+def _current_run(plugin: str, function: Callable[..., object]) -> CurrentRun:
+    running = getattr(getattr(function, "__self__", None), "open_runs", None)
+    return plugin, cast("Callable[[], ScopeHandle | None]", function), running if type(running) is dict else None
 
 
 @cache

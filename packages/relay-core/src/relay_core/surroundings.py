@@ -4,6 +4,7 @@
 # pyright: reportPrivateUsage=false
 
 from collections.abc import Callable
+from typing import Any
 
 from relay_core.current import Layer, get_entry, innermost_of
 from relay_core.delivery import Locals
@@ -11,7 +12,11 @@ from relay_core.errors import ScopeClosedError, ScopeError
 from relay_core.handles import FixedScope, LocalRegistrations, Owner, ScopeHandle, is_ancestor
 from relay_core.vocabulary import ScopeType
 
-__all__ = ["Surroundings"]
+__all__ = ["CurrentRun", "Surroundings"]
+
+
+CurrentRun = tuple[str, Callable[[], ScopeHandle | None], dict[Any, Any] | None]
+"""Who knows: the plugin's name, what to ask, and what is empty as long as there is no need to."""
 
 
 class Surroundings:
@@ -24,8 +29,8 @@ class Surroundings:
         self._failed = failed
         self._runtime = object()
         self._local_handles = 0
-        self.current_runs: tuple[tuple[str, Callable[[], ScopeHandle | None]], ...] = ()
-        """The integrations' own idea of the current scope, by plugin name."""
+        self.current_runs: tuple[CurrentRun, ...] = ()
+        """The integrations' own idea of the current scope."""
         self.root = FixedScope("root", ScopeType.Function, Owner(self._runtime))
         """The implicit root: passed as `handle=` it means top level. Never emitted."""
 
@@ -54,7 +59,9 @@ class Surroundings:
 
     def current_run(self) -> ScopeHandle | None:
         """Return the framework's own idea of the current scope, from the first integration that has one."""
-        for plugin, ask in self.current_runs:
+        for plugin, ask, running in self.current_runs:
+            if running is not None and not running:
+                continue
             try:
                 run = ask()
             except Exception as error:  # an integration's trouble may not reach the application

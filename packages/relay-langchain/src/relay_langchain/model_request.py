@@ -3,7 +3,7 @@
 Only parameters that are named here are taken from LangChain's ``invocation_params``: the rest may hold anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 __all__ = ["ModelRequest", "prompt_messages", "read_request"]
@@ -60,13 +60,11 @@ def prompt_messages(prompt: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": prompt}]
 
 
-def read_request(
-    messages: Sequence[object], params: Mapping[str, Any] | None, metadata: Mapping[str, Any]
-) -> ModelRequest:
+def read_request(messages: object, params: Mapping[str, Any] | None, metadata: Mapping[str, Any]) -> ModelRequest:
     """Read what a model is asked. The parts are live objects: encode them before anyone else runs.
 
     Args:
-        messages: LangChain messages, or plain ones.
+        messages: LangChain messages, or what stands for them in a payload.
         params: LangChain's ``invocation_params``.
         metadata: the run's metadata, with LangChain's ``ls_*`` entries.
     """

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from relay_core.registry import PluginRegistry
     from relay_core.runtime import Relay
     from relay_langchain.registry import RunRegistry
+    from relay_langchain.runs import Run
 
 __all__ = ["LangChainPlugin"]
 
@@ -25,6 +26,8 @@ class LangChainPlugin:
         """Begin unconnected."""
         self._relay: Relay | None = None
         self._runs: RunRegistry | None = None
+        self.open_runs: dict[int, Run] = {}
+        """The runs that are under way: while there are none, nobody asks for the current scope."""
 
     @hookimpl
     def relay_addhooks(self, manager: PluginRegistry) -> None:
@@ -41,12 +44,14 @@ class LangChainPlugin:
 
         self._relay = relay = context.runtime
         self._runs = registry_of(relay)
+        self.open_runs = self._runs.running
         self._runs.show_hidden = context.settings(LangChainSettings).show_hidden
 
     @hookimpl
     def relay_unconfigure(self) -> None:
         """Let go of the runtime."""
         self._relay = self._runs = None
+        self.open_runs = {}
 
     @hookimpl
     def relay_instrument(self) -> None:
@@ -78,7 +83,7 @@ class LangChainPlugin:
     def relay_current_scope(self) -> ScopeHandle | None:
         """Return the scope of the run that the calling code is in."""
         runs = self._runs
-        if runs is None or not runs.open_runs:  # LangChain may not even be there
+        if runs is None or not runs.running:  # LangChain may not even be there
             return None
         from relay_langchain.current import current_scope
 

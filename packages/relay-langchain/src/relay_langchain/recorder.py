@@ -122,12 +122,12 @@ class Recorder:
         if batch_size == 1:
             note_body(run.key)
 
-    def _asked(self, messages: Sequence[object]) -> Sequence[object]:
+    def _asked(self, messages: Sequence[object]) -> object:
         """Return the messages in OpenAI's shape: made here once, because two views of the request hold them."""
         if not self._relay.wants(ScopeType.Llm):
             return ()
         if has_plans:
-            return messages
+            return self._relay.encoder.shared(messages)
         try:
             return chat_messages(messages)
         except Exception:  # the payload encoder tells which one it is

@@ -68,6 +68,11 @@ class RunRegistry:
         relay.dispatcher.forked.append(self._after_fork)
 
     @property
+    def running(self) -> dict[int, Run]:
+        """The runs that have started and not ended, by their keys; to look at only."""
+        return self._open
+
+    @property
     def open_runs(self) -> int:
         """How many runs have started and not closed."""
         return len(self._open) + len(self._pending)

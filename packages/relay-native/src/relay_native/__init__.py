@@ -10,11 +10,26 @@ module.c       what relay_core finds
         text.c       JSON text
 """
 
-from relay_native._native import Accelerated, Plan, Scanner, Snapshot, bind, lines, note_collection, set_entry
+from relay_native._native import (
+    KINDS,
+    TUPLE,
+    Accelerated,
+    Fragment,
+    Plan,
+    Scanner,
+    Snapshot,
+    bind,
+    lines,
+    note_collection,
+    set_entry,
+)
 
 __all__ = [
     "INTERFACE",
+    "KINDS",
+    "TUPLE",
     "Accelerated",
+    "Fragment",
     "Plan",
     "Scanner",
     "Snapshot",

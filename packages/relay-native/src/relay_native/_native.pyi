@@ -7,11 +7,24 @@ from typing import Any, Generic, ParamSpec, TypeVar, final
 P = ParamSpec("P")
 R = TypeVar("R")
 
+KINDS: dict[type, int]
+"""Types that are written by a rule of their own, and the rule."""
+
+TUPLE: int
+"""The rule for tuples of any class."""
+
 @final
 class Plan:
     """How instances of a class become a JSON object, read from their own dict. Immutable."""
 
-    def __new__(cls, steps: tuple[tuple[Any, ...], ...], /) -> Plan: ...
+    def __new__(cls, steps: tuple[tuple[Any, ...], ...], unless: tuple[Any, ...] = ()) -> Plan: ...
+
+@final
+class Fragment:
+    """Finished JSON, to be a part of a payload. Immutable."""
+
+    document: bytes
+    def __new__(cls, document: bytes, /) -> Fragment: ...
 
 @final
 class Snapshot:

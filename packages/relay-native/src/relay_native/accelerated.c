@@ -124,6 +124,11 @@ static PyObject *accelerated_vectorcall(PyObject *callable, PyObject *const *arg
     return done == FOREIGN ? PyObject_Vectorcall(self->function, args, nargsf, kwnames) : result;
 }
 
+int is_accelerated_emit(PyObject *function)
+{
+    return Py_TYPE(function) == &Accelerated_Type && ((Accelerated *)function)->which == EMIT;
+}
+
 /* --- The type ---------------------------------------------------------------------------------------------------- */
 
 static PyObject *accelerated_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)

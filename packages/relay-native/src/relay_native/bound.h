@@ -77,6 +77,10 @@ PyObject *audience_of(PyObject *scopes);
 int wants(PyObject *audience, int which);
 long long now(PyObject *scopes);
 
+/* --- accelerated.c ----------------------------------------------------------------------------------------------- */
+
+int is_accelerated_emit(PyObject *function);
+
 /* --- scopes.c: the functions, with their arguments sorted -------------------------------------------------------- */
 
 int fast_begin(int pushes, PyObject **arguments, PyObject **result);

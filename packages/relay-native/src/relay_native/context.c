@@ -69,8 +69,11 @@ static int asks_in_vain(PyObject *scopes)
     int result = WRITTEN;
     Py_INCREF(runs);
     for (Py_ssize_t index = 0; !result && index < PyTuple_GET_SIZE(runs); index++) {
-        PyObject *pair = PyTuple_GET_ITEM(runs, index);
-        PyObject *run = PyObject_CallNoArgs(PyTuple_GET_ITEM(pair, 1));
+        PyObject *who = PyTuple_GET_ITEM(runs, index), *running = PyTuple_GET_ITEM(who, 2);
+        if (PyDict_CheckExact(running) && PyDict_GET_SIZE(running) == 0) {
+            continue;
+        }
+        PyObject *run = PyObject_CallNoArgs(PyTuple_GET_ITEM(who, 1));
         if (run == NULL) {
             if (!PyErr_ExceptionMatches(PyExc_Exception)) {
                 result = FAILED;

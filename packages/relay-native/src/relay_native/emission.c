@@ -92,10 +92,17 @@ int emit(PyObject *scopes, PyObject *identity, PyObject *phase, long long at, Py
     PyTuple_SET_ITEM(item, 9, Py_NewRef(Py_None));
     PyTuple_SET_ITEM(item, 10, depth);
     PyTuple_SET_ITEM(item, 11, bytes);
-    PyObject *done = PyObject_CallOneArg(call, item);
+    int result = FOREIGN;
+    if (PyMethod_Check(call) && is_accelerated_emit(PyMethod_GET_FUNCTION(call))) {
+        result = enqueue(PyMethod_GET_SELF(call), item);
+    }
+    if (result == FOREIGN) {
+        PyObject *done = PyObject_CallOneArg(call, item);
+        Py_XDECREF(done);
+        result = done == NULL ? FAILED : WRITTEN;
+    }
     Py_DECREF(item);
-    Py_XDECREF(done);
-    return done == NULL ? FAILED : WRITTEN;
+    return result;
 }
 
 /* The audience of this moment: a new reference, NULL if nobody listens. */

@@ -24,7 +24,8 @@ PyMODINIT_FUNC PyInit__native(void)
 {
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL || PyModule_AddType(module, &Plan_Type) || PyModule_AddType(module, &Snapshot_Type) ||
-        PyModule_AddType(module, &Accelerated_Type) || PyModule_AddType(module, &Scanner_Type)) {
+        PyModule_AddType(module, &Accelerated_Type) || PyModule_AddType(module, &Scanner_Type) ||
+        PyModule_AddType(module, &Fragment_Type) || standard_bind(module)) {
         Py_XDECREF(module);
         return NULL;
     }

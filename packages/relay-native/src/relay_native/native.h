@@ -74,13 +74,26 @@ int write_float(Writer *out, double number);
 
 extern PyTypeObject Plan_Type;
 
+int plan_fits(PyObject *plan, PyObject *instance);
 int write_planned(Writer *out, PyObject *plan, PyObject *fields, int depth);
+
+/* --- fragment.c: finished JSON ----------------------------------------------------------------------------------- */
+
+extern PyTypeObject Fragment_Type;
+
+int write_fragment(Writer *out, PyObject *fragment);
+
+/* --- standard.c: types of the standard library ------------------------------------------------------------------- */
+
+int standard_bind(PyObject *module);
+int write_standard(Writer *out, PyObject *value, long kind, int depth);
 
 /* --- snapshot.c: any plain value --------------------------------------------------------------------------------- */
 
 extern PyTypeObject Snapshot_Type;
 
 int write_value(Writer *out, PyObject *value, int depth);
+int write_items(Writer *out, PyObject **items, Py_ssize_t count, int depth);
 PyObject *snapshot_call(PyObject *snapshot, PyObject *value);
 
 /* --- accelerated.c, bound.c, context.c: in front of relay_core's functions ---------------------------------------- */

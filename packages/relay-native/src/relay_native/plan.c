@@ -4,12 +4,15 @@
 #include "native.h"
 
 #include <stddef.h>
+#include <structmember.h>
 
-#define MOST_FIELDS 16
+#define MOST_FIELDS 64
+#define MOST_HINDRANCES 2
 
-enum { CONST, FIELD, SOME, EQUAL, TEXT, EACH, SAME, MERGE, EMPTY };
+enum { CONST, FIELD, MUST, SOME, EQUAL, TEXT, EACH, SAME, MERGE, EMPTY, ONLY };
 
-static const char *const OPERATIONS[] = {"const", "field", "some", "equal", "text", "each", "same", "merge", "empty"};
+static const char *const OPERATIONS[] = {"const", "field", "must", "some",  "equal", "text",
+                                         "each",  "same",  "merge", "empty", "only"};
 
 typedef struct {
     int operation;
@@ -22,24 +25,33 @@ typedef struct {
     PyObject_VAR_HEAD
     int fields;
     PyObject *names[MOST_FIELDS]; /* interned */
+    int hindrances;
+    Py_ssize_t hindering[MOST_HINDRANCES]; /* where instances have slots that must be empty for the plan to fit */
     Step steps[];
 } Plan;
 
 /* --- Writing ----------------------------------------------------------------------------------------------------- */
 
+static inline int is_name(PyObject *key, PyObject *name)
+{
+    return key == name || (PyUnicode_CheckExact(key) && !PyUnicode_CHECK_INTERNED(key) &&
+                           PyUnicode_GET_LENGTH(key) == PyUnicode_GET_LENGTH(name) &&
+                           PyUnicode_Compare(key, name) == 0);
+}
+
 /* Find the plan's fields in a dict; what it lacks is NULL. By iteration: a look-up may call the `__eq__` of a key. */
 static void gather(const Plan *plan, PyObject *dict, PyObject **found)
 {
-    memset(found, 0, sizeof(PyObject *) * MOST_FIELDS);
+    memset(found, 0, sizeof(PyObject *) * (size_t)plan->fields);
     PyObject *key, *value;
     Py_ssize_t at = 0;
+    int expected = 0; /* fields mostly come in their order */
     while (PyDict_Next(dict, &at, &key, &value)) {
-        for (int index = 0; index < plan->fields; index++) {
-            PyObject *name = plan->names[index];
-            if (key == name || (PyUnicode_CheckExact(key) && !PyUnicode_CHECK_INTERNED(key) &&
-                                PyUnicode_GET_LENGTH(key) == PyUnicode_GET_LENGTH(name) &&
-                                PyUnicode_Compare(key, name) == 0)) {
+        for (int tries = 0; tries < plan->fields; tries++) {
+            int index = expected + tries < plan->fields ? expected + tries : expected + tries - plan->fields;
+            if (is_name(key, plan->names[index])) {
                 found[index] = value;
+                expected = index + 1 < plan->fields ? index + 1 : 0;
                 break;
             }
         }
@@ -97,6 +109,8 @@ static int is_left_out(const Step *step, PyObject *value, int *left_out)
     case EMPTY:
         *left_out = 1;
         return is_empty(value) ? WRITTEN : FOREIGN;
+    case MUST:
+        return value == NULL ? FOREIGN : WRITTEN;
     case SOME:
         *left_out = value == NULL || value == Py_None;
         return WRITTEN;
@@ -164,10 +178,41 @@ static int write_members(Writer *out, const Plan *plan, PyObject *dict, int dept
     return result;
 }
 
-/* Write an instance's fields as one object; `depth` levels may be inside of it. */
-int write_planned(Writer *out, PyObject *plan, PyObject *dict, int depth)
+/* Write the one field that stands for an instance. */
+static int write_only(Writer *out, const Plan *plan, PyObject *dict, int depth)
 {
-    int is_first = 1, result = write_members(out, (const Plan *)plan, dict, depth, &is_first);
+    PyObject *found[MOST_FIELDS];
+    gather(plan, dict, found);
+    PyObject *value = found[plan->steps[0].field];
+    if (value == NULL || depth < 0) {
+        return FOREIGN;
+    }
+    Py_INCREF(value);
+    int result = write_value(out, value, depth);
+    Py_DECREF(value);
+    return result;
+}
+
+int plan_fits(PyObject *self, PyObject *instance)
+{
+    const Plan *plan = (const Plan *)self;
+    for (int index = 0; index < plan->hindrances; index++) {
+        PyObject *value = *(PyObject **)((char *)instance + plan->hindering[index]);
+        if (value != NULL && value != Py_None) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Write an instance's fields as one object; `depth` levels may be inside of it. */
+int write_planned(Writer *out, PyObject *self, PyObject *dict, int depth)
+{
+    const Plan *plan = (const Plan *)self;
+    if (Py_SIZE(plan) && plan->steps[0].operation == ONLY) {
+        return write_only(out, plan, dict, depth);
+    }
+    int is_first = 1, result = write_members(out, plan, dict, depth, &is_first);
     if (result) {
         return result;
     }
@@ -234,6 +279,7 @@ static int take_step(Plan *plan, Step *step, PyObject *source)
         is_right = first != NULL;
         break;
     case EMPTY:
+    case ONLY:
         field = key;
         is_right = first == NULL;
         break;
@@ -267,14 +313,22 @@ static int take_step(Plan *plan, Step *step, PyObject *source)
     return step->label == NULL || (field != NULL && step->field < 0) ? FAILED : WRITTEN;
 }
 
+static int take_hindrance(Plan *plan, PyObject *slot)
+{
+    if (plan->hindrances == MOST_HINDRANCES || Py_TYPE(slot) != &PyMemberDescr_Type ||
+        ((PyMemberDescrObject *)slot)->d_member->type != T_OBJECT_EX) {
+        PyErr_Format(PyExc_ValueError, "%R is no slot, or there are more than %d", slot, MOST_HINDRANCES);
+        return FAILED;
+    }
+    plan->hindering[plan->hindrances++] = ((PyMemberDescrObject *)slot)->d_member->offset;
+    return WRITTEN;
+}
+
 static PyObject *plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *steps;
-    if (kwargs != NULL && PyDict_GET_SIZE(kwargs)) {
-        PyErr_SetString(PyExc_TypeError, "Plan takes no keyword arguments");
-        return NULL;
-    }
-    if (!PyArg_ParseTuple(args, "O!", &PyTuple_Type, &steps)) {
+    static char *names[] = {"steps", "unless", NULL};
+    PyObject *steps, *unless = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|O!:Plan", names, &PyTuple_Type, &steps, &PyTuple_Type, &unless)) {
         return NULL;
     }
     Plan *plan = (Plan *)type->tp_alloc(type, PyTuple_GET_SIZE(steps)); /* zeroed */
@@ -283,6 +337,12 @@ static PyObject *plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(steps); index++) {
         if (take_step(plan, &plan->steps[index], PyTuple_GET_ITEM(steps, index))) {
+            Py_DECREF(plan);
+            return NULL;
+        }
+    }
+    for (Py_ssize_t index = 0; unless != NULL && index < PyTuple_GET_SIZE(unless); index++) {
+        if (take_hindrance(plan, PyTuple_GET_ITEM(unless, index))) {
             Py_DECREF(plan);
             return NULL;
         }

@@ -50,6 +50,7 @@ static int learn_plans(Writer *out)
     return WRITTEN;
 }
 
+/* Return what `plans` holds for a type, borrowed: a plan, or the number of a kind of standard.c. */
 static PyObject *plan_of(Writer *out, PyTypeObject *type)
 {
     PyObject *plan;
@@ -64,11 +65,17 @@ static PyObject *plan_of(Writer *out, PyTypeObject *type)
         }
         plan = out->known_plans[place];
     }
-    return plan != NULL && Py_TYPE(plan) == &Plan_Type ? plan : NULL;
+    return plan != NULL && (Py_TYPE(plan) == &Plan_Type || PyLong_CheckExact(plan)) ? plan : NULL;
 }
 
 static int write_instance(Writer *out, PyObject *value, PyObject *plan, int depth)
 {
+    if (PyLong_CheckExact(plan)) {
+        return write_standard(out, value, PyLong_AsLong(plan), depth);
+    }
+    if (!plan_fits(plan, value)) {
+        return FOREIGN;
+    }
     PyObject *fields = PyObject_GenericGetDict(value, NULL);
     if (fields == NULL || !PyDict_CheckExact(fields)) {
         Py_XDECREF(fields);
@@ -122,7 +129,7 @@ static int write_foreign(Writer *out, PyObject *value, int depth)
 
 /* --- Plain types ------------------------------------------------------------------------------------------------- */
 
-static int write_items(Writer *out, PyObject **items, Py_ssize_t count, int depth)
+int write_items(Writer *out, PyObject **items, Py_ssize_t count, int depth)
 {
     if (count > out->most) {
         return OVERSIZE;
@@ -179,6 +186,21 @@ static int write_list(Writer *out, PyObject *list, int depth)
     return result;
 }
 
+/* Write a key: text, or an integer if all keys are, for only then no two of them come out alike. */
+static int write_key(Writer *out, PyObject *key, int is_first, int *are_numbers)
+{
+    if (PyUnicode_CheckExact(key) && !*are_numbers) {
+        return write_string(out, key, 1);
+    }
+    if (!PyLong_CheckExact(key) || !(is_first || *are_numbers)) {
+        return FOREIGN;
+    }
+    *are_numbers = 1;
+    int result = write_byte(out, '"');
+    result = result ? result : write_int(out, key);
+    return result ? result : write_byte(out, '"');
+}
+
 static int write_entries(Writer *out, PyObject *dict, int depth)
 {
     if (PyDict_GET_SIZE(dict) > out->most) {
@@ -186,14 +208,11 @@ static int write_entries(Writer *out, PyObject *dict, int depth)
     }
     PyObject *key, *value;
     Py_ssize_t at = 0;
-    int is_first = 1;
+    int is_first = 1, are_numbers = 0;
     while (PyDict_Next(dict, &at, &key, &value)) {
-        if (!PyUnicode_CheckExact(key)) {
-            return FOREIGN;
-        }
         int result = write_byte(out, is_first ? '{' : ',');
         if (!result) {
-            result = write_string(out, key, 1);
+            result = write_key(out, key, is_first, &are_numbers);
         }
         if (!result) {
             result = write_byte(out, ':');
@@ -256,6 +275,9 @@ int write_value(Writer *out, PyObject *value, int depth)
     }
     if (type == &PyTuple_Type) {
         return write_items(out, PySequence_Fast_ITEMS(value), PyTuple_GET_SIZE(value), depth - 1);
+    }
+    if (type == &Fragment_Type) {
+        return write_fragment(out, value);
     }
     return write_foreign(out, value, depth - 1);
 }

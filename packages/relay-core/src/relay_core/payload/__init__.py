@@ -5,6 +5,7 @@ encoder        chooses the way
   -> walk        everything else: a tree of our own, over a copy of each container
        -> projection                  what becomes of a foreign type, asked once per type
             -> fields, values, ordering     how
+            -> plans                        how without a call, for relay-native
        -> repair, keys                what is plain and still not JSON
   -> truncation  what is too large: once more, with a budget
 """

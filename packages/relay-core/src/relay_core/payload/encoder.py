@@ -53,6 +53,14 @@ class PayloadEncoder(NativePass):
         if self._snapshot is not None:
             self._snapshot.projections = self._projections
 
+    def shared(self, value: object) -> object:
+        """Return what may stand for `value` in several payloads, so that it is encoded once; `value` itself, perhaps."""
+        if self._snapshot is None:
+            return value
+        document = self._snapshot(value)
+        # With what is around it, it must not become too large: a fragment is not cut.
+        return value if 2 * len(document) > self._most else native.Fragment(document)
+
     def _limited(self) -> None:
         if self._snapshot is not None:
             self._snapshot.limit(self._most, self._limits.max_depth)

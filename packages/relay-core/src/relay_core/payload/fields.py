@@ -9,7 +9,7 @@ from operator import itemgetter
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, cast
 
-__all__ = ["bases", "fields_reader", "namespaces", "value_of_member"]
+__all__ = ["bases", "declared", "fields_reader", "first_of", "has_dict", "namespaces", "value_of_member"]
 
 _get = object.__getattribute__
 _copy: Callable[[Any], dict[str, object]] = dict[str, object].copy
@@ -36,20 +36,20 @@ def fields_reader(spaces: list[Mapping[str, object]]) -> Reader | None:
     Args:
         spaces: What `namespaces` said about the class.
     """
-    names = _declared(spaces)
+    names = declared(spaces)
     if names is None:
         return None
-    slots = tuple(name for name in names if isinstance(_first(spaces, name), MemberDescriptorType))
-    extra = isinstance(_first(spaces, "__pydantic_extra__"), MemberDescriptorType)
+    slots = tuple(name for name in names if isinstance(first_of(spaces, name), MemberDescriptorType))
+    extra = isinstance(first_of(spaces, "__pydantic_extra__"), MemberDescriptorType)
     defaults = {
-        name: found for name in names if not _is_descriptor(found := _first(spaces, name)) and found is not None
+        name: found for name in names if not _is_descriptor(found := first_of(spaces, name)) and found is not None
     }
-    return _reader(tuple(names), slots, defaults, stored=_has_dict(spaces), extra=extra)
+    return _reader(tuple(names), slots, defaults, stored=has_dict(spaces), extra=extra)
 
 
 def value_of_member(spaces: list[Mapping[str, object]]) -> Callable[[Any], object] | None:
     """Return a function that reads an enum member's value past its property, or None if members store none."""
-    if not _has_dict(spaces):
+    if not has_dict(spaces):
         return None
     return lambda member: _get(member, "__dict__")["_value_"]
 
@@ -90,31 +90,33 @@ def _extra(instance: object) -> dict[str, object] | None:
     return None if more is None else _copy(more)
 
 
-def _declared(spaces: list[Mapping[str, object]]) -> list[str] | None:
-    dataclass_fields = _first(spaces, "__dataclass_fields__")
+def declared(spaces: list[Mapping[str, object]]) -> list[str] | None:
+    """Return the names of the fields that a class declares; None if it declares none."""
+    dataclass_fields = first_of(spaces, "__dataclass_fields__")
     if isinstance(dataclass_fields, dict):
         pairs = cast("dict[str, object]", dataclass_fields).items()
         return [name for name, field in pairs if getattr(getattr(field, "_field_type", None), "name", "") == "_FIELD"]
-    model_fields = _first(spaces, "__pydantic_fields__")
-    if isinstance(model_fields, dict) and _first(spaces, "__pydantic_validator__") is not None:
+    model_fields = first_of(spaces, "__pydantic_fields__")
+    if isinstance(model_fields, dict) and first_of(spaces, "__pydantic_validator__") is not None:
         pairs = cast("dict[str, object]", model_fields).items()
         return [name for name, field in pairs if getattr(field, "exclude", None) is not True]
-    attributes = _first(spaces, "__attrs_attrs__")
+    attributes = first_of(spaces, "__attrs_attrs__")
     if isinstance(attributes, tuple):
         return [attribute.name for attribute in cast("Iterable[Any]", attributes)]
     return None
 
 
-def _has_dict(spaces: list[Mapping[str, object]]) -> bool:
+def has_dict(spaces: list[Mapping[str, object]]) -> bool:
     """Whether instances store attributes in a dict of their own, under no property of that name."""
-    return isinstance(_first(spaces, "__dict__"), GetSetDescriptorType)
+    return isinstance(first_of(spaces, "__dict__"), GetSetDescriptorType)
 
 
 def _is_descriptor(attribute: object) -> bool:
     return any("__get__" in space for space in namespaces(type(attribute)))
 
 
-def _first(spaces: list[Mapping[str, object]], name: str) -> object:
+def first_of(spaces: list[Mapping[str, object]], name: str) -> object:
+    """Return what a class has under a name, itself or from its bases; None if there is no such thing."""
     for space in spaces:
         if name in space:
             return space[name]

@@ -17,10 +17,13 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 import uuid_utils
 
+from relay_core.accelerator import native
 from relay_core.payload.fields import bases, fields_reader, namespaces, value_of_member
 from relay_core.payload.ordering import in_order
+from relay_core.payload.plans import plan_of
 from relay_core.payload.values import duration, exception_record, integer, kind_of, readable, type_name, uuid_text
 
 __all__ = [
@@ -75,7 +78,7 @@ class Projections:
         self.known: dict[int, Shape] = dict(_JSON)
         """The shapes, by the id of the type; a type that dies takes its entry along."""
         self.plans: dict[int, object] = {}
-        """What the native pass writes an instance by without a call, by the id of the type: `relay_native.Plan`."""
+        """What `relay-native` writes values by without a call, by the id of the type."""
         self.lists: dict[int, Callable[[list[Any]], object]] = {}
         """What projects a whole list, by the id of the type of its first item: a call less for each item."""
 
@@ -96,12 +99,14 @@ class Projections:
         known[key] = shape = _shape(kind)  # before the plugins are asked: what they emit may hold the same type
         alive[key] = weakref.ref(kind, forget)
         project, project_list, plan = self._ask(kind)
+        if project is None:
+            plan = plan_of(kind)
+        else:
+            known[key] = shape = (PROJECTED, project)
         if plan is not None:
             plans[key] = plan
         if project_list is not None:
             lists[key] = project_list
-        if project is not None:
-            known[key] = shape = (PROJECTED, project)
         return shape
 
     def distrust(self, kinds: Iterable[int]) -> None:
@@ -222,5 +227,6 @@ _STANDARD: dict[int, Shape] = {
     id(dict): (CONTAINER, dict[Any, Any].copy),
     id(MappingProxyType): (MAPPING, dict),
     **{id(kind): (CONTAINER, list) for kind in _VIEWS},
+    **({} if native is None else {id(native.Fragment): (STAND_IN, lambda fragment: orjson.loads(fragment.document))}),
 }
 """Types of the standard library and how they and their subclasses are recorded; the nearest base decides."""
