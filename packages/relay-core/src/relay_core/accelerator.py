@@ -3,10 +3,7 @@
 What it speeds up says so: `current`, `payload.encoder` and `acceleration`.
 """
 
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from typing import Any, Final
 
 __all__ = ["native"]
 
@@ -14,7 +11,7 @@ INTERFACE: Final = 1
 """The version of what is between the two; that of another one is not used."""
 
 
-def _found() -> "ModuleType | None":
+def _found() -> Any:
     try:
         import relay_native
     except ImportError:

@@ -9,7 +9,8 @@ The states, and who does what in each:
 | full, latched until the queue is below 3/4 | the thread | one emitter per episode, once, `full_wait` seconds; never \
 in a thread that runs an event loop, never the delivery thread | drops, oldest first |
 | forked child: idle again, queue empty | a thread of its own, from its first emission on | nobody | from zero |
-| exiting: after the exit drain, or where no thread can be started | the emitter | the emitter | as usual |
+| exiting: after the exit drain, or where no thread can be started | the emitter | the emitter, for another one that \
+delivers, once for each event, `full_wait` seconds | as usual |
 | abandoned: the exit drain was not over in time | nobody | nobody | drops |
 
 Whoever delivers holds `_turn`; nobody waits for it. The queue is in `event_queue`, and there it says why no lock is
@@ -29,7 +30,7 @@ from relay_core import process_exit
 from relay_core.barriers import Barriers
 from relay_core.current import get_entry, set_entry, watch_collector
 from relay_core.delivery import Delivery, Item
-from relay_core.event_queue import Barrier, EventQueue, QueueLimits, locked, release
+from relay_core.event_queue import Barrier, EventQueue, QueueLimits, locked, release, running_loop
 from relay_core.isolation import Isolation
 from relay_core.wording import counted
 
@@ -191,6 +192,7 @@ class Dispatcher:
         elif state is _IDLE or state is _EXITING:
             self._leave(_EXITING)
             self._drain_here()
+            self._let_drain()
         elif state is _ABANDONED:
             self._abandon_queue()
 
@@ -366,6 +368,15 @@ class Dispatcher:
                 self._thread = 0
                 set_entry(outer)
                 self._turn.release()
+
+    def _let_drain(self) -> None:
+        """Wait once, bounded, for whoever delivers: threads that emit for ever would outrun the drain at exit."""
+        mine = _thread.get_ident()
+        if not self.queue.items or self._thread == mine or running_loop() is not None:
+            return
+        if self._turn.acquire(timeout=self.queue.limits.full_wait):
+            self._turn.release()
+            self._drain_here()
 
     def _abandon_queue(self) -> int:
         """Drop what waits; say how much that was."""

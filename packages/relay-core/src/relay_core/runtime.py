@@ -257,8 +257,10 @@ class Relay:
 
 
 def _current_run(plugin: str, function: Callable[..., object]) -> CurrentRun:
-    running = getattr(getattr(function, "__self__", None), "open_runs", None)
-    return plugin, cast("Callable[[], ScopeHandle | None]", function), running if type(running) is dict else None
+    running: Any = getattr(getattr(function, "__self__", None), "open_runs", None)
+    if type(running) is not dict:
+        running = None
+    return plugin, cast("Callable[[], ScopeHandle | None]", function), running
 
 
 @cache

@@ -54,7 +54,7 @@ class PayloadEncoder(NativePass):
             self._snapshot.projections = self._projections
 
     def shared(self, value: object) -> object:
-        """Return what may stand for `value` in several payloads, so that it is encoded once; `value` itself, perhaps."""
+        """Return what may stand for `value` in several payloads and is encoded once; `value` itself, perhaps."""
         if self._snapshot is None:
             return value
         document = self._snapshot(value)
