@@ -14,6 +14,7 @@ from relay_core.dispatcher import Dispatcher, QueueLimits
 from relay_core.event_queue import LOSS_DEPTH
 from relay_core.handles import MarkIdentity, ScopeHandle
 from relay_core.isolation import Isolation
+from relay_core.json_values import is_object
 from relay_core.payload import PayloadEncoder, PayloadLimits
 from relay_core.redaction import Redactor
 from relay_core.registry import PluginRegistry
@@ -257,10 +258,8 @@ class Relay:
 
 
 def _current_run(plugin: str, function: Callable[..., object]) -> CurrentRun:
-    running: Any = getattr(getattr(function, "__self__", None), "open_runs", None)
-    if type(running) is not dict:
-        running = None
-    return plugin, cast("Callable[[], ScopeHandle | None]", function), running
+    running = getattr(getattr(function, "__self__", None), "open_runs", None)
+    return plugin, cast("Callable[[], ScopeHandle | None]", function), running if is_object(running) else None
 
 
 @cache

@@ -13,7 +13,8 @@ from relay_core.payload.fields import bases, declared, first_of, has_dict, names
 
 __all__ = ["plan_of"]
 
-_RULES: Final[dict[int, int]] = {} if native is None else {id(kind): rule for kind, rule in native.KINDS.items()}
+_KINDS: Final[dict[type, int]] = getattr(native, "KINDS", {})
+_RULES: Final[dict[int, int]] = {id(kind): rule for kind, rule in _KINDS.items()}
 _EXTRA: Final = "__pydantic_extra__"
 
 
