@@ -8,9 +8,11 @@ from typing import Final
 
 from relay_core.accelerator import native
 from relay_core.audience import Audience
+from relay_core.checks import checked_schema
 from relay_core.current import current_entry
 from relay_core.event_queue import EventQueue
-from relay_core.handles import MarkIdentity, ScopeHandle
+from relay_core.handles import Extras, MarkIdentity, ScopeHandle
+from relay_core.lifecycle import KEPT_PROFILE
 from relay_core.outcomes import OK_STATUS
 from relay_core.scopes import Scopes
 from relay_core.vocabulary import Outcome, ScopeType
@@ -41,6 +43,9 @@ def accelerate() -> None:
         ok=Outcome.OK,
         ok_status=OK_STATUS,
         clock=time.time_ns,
+        extras=Extras,
+        check_schema=checked_schema,
+        kept=KEPT_PROFILE,
     )
     for owner, name in FUNCTIONS:
         setattr(owner, name, native.Accelerated(vars(owner)[name]))

@@ -32,12 +32,12 @@ from relay_core.surroundings import Surroundings
 from relay_core.timestamps import from_datetime
 from relay_core.vocabulary import Attributes, Outcome, ScopeType, attribute_names
 
-__all__ = ["Lifecycle", "laid_over"]
+__all__ = ["KEPT_PROFILE", "Lifecycle", "laid_over"]
 
 _OK: Final = Outcome.OK
 _CUSTOM: Final = ScopeType.Custom
 _OK_METADATA: Final = b"{" + OK_STATUS + b"}"
-_KEPT_PROFILE: Final = ("model_name", "tool_call_id", "subtype")
+KEPT_PROFILE: Final = ("model_name", "tool_call_id", "subtype")
 """What the end event's profile repeats from the start's: who was called. The rest is payload and is not kept."""
 _PAYLOADS: Final = frozenset({"annotated_request", "annotated_response", "tool_result_annotation"})
 _SHORT: Final = 4096
@@ -185,7 +185,7 @@ class Lifecycle(Surroundings):
         profile = profile or {}
         if handle._type is _CUSTOM and not profile.get("subtype"):
             profile = {**profile, "subtype": "custom"}
-        kept = {key: profile[key] for key in _KEPT_PROFILE if isinstance(profile.get(key), str)}
+        kept = {key: profile[key] for key in KEPT_PROFILE if isinstance(profile.get(key), str)}
         if kept:
             handle.extras().identity = kept
         return profile

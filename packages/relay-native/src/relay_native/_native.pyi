@@ -64,6 +64,9 @@ def bind(
     ok: object,
     ok_status: bytes,
     clock: Callable[[], int],
+    extras: type,
+    check_schema: Callable[[object], bytes],
+    kept: tuple[str, ...],
 ) -> None:
     """Learn the classes and the values that the fast path works on; before anything is accelerated."""
 

@@ -9,7 +9,7 @@
 typedef struct {
     const char *names[MOST_ARGUMENTS]; /* `self` first */
     int positional;                    /* how many of them may be passed by position */
-    int usual;                         /* bits: which of the others the fast path knows */
+    int usual;                         /* how many of them the fast path knows; the others come last */
 } Signature;
 
 typedef struct {
@@ -26,11 +26,11 @@ static const char *const FUNCTION_NAMES[FUNCTIONS] = {"push", "start", "pop", "e
 
 static const Signature SIGNATURES[FUNCTIONS] = {
     [PUSH] = {{"self", "name", "scope_type", "handle", "metadata", "input", "attributes", "data", "timestamp"}, 3, 6},
-    [START] = {{"self", "name", "scope_type", "handle", "metadata", "input", "attributes", "data", "data_schema",
-                "category_profile", "timestamp"}, 3, 6},
+    [START] = {{"self", "name", "scope_type", "handle", "metadata", "input", "data_schema", "category_profile",
+                "attributes", "data", "timestamp"}, 3, 8},
     [POP] = {{"self", "handle", "output", "metadata", "timestamp"}, 2, 4},
-    [END] = {{"self", "handle", "output", "metadata", "outcome", "error", "data_schema", "category_profile",
-              "timestamp"}, 2, 5},
+    [END] = {{"self", "handle", "output", "metadata", "data_schema", "category_profile", "outcome", "error",
+              "timestamp"}, 2, 7},
     [CLOSE] = {{"self", "handle", "error", "timestamp"}, 4, 2},
     [EVENT] = {{"self", "name", "handle", "data", "metadata", "data_schema", "severity", "category",
                 "category_profile", "timestamp"}, 2, 5},
@@ -100,16 +100,16 @@ static PyObject *accelerated_vectorcall(PyObject *callable, PyObject *const *arg
             done = fast_begin(self->which == PUSH, arguments, &result);
             break;
         case POP:
-            done = fast_end(arguments[0], arguments[1], arguments[2], arguments[3], 1);
+            done = fast_end(arguments[0], arguments, 1);
             break;
         case END:
-            if (arguments[4] == NULL || arguments[4] == bound.ok) {
-                done = fast_end(arguments[0], arguments[1], arguments[2], arguments[3], 0);
+            if (arguments[6] == NULL || arguments[6] == bound.ok) {
+                done = fast_end(arguments[0], arguments, 0);
                 result = done == WRITTEN ? Py_NewRef(Py_True) : NULL;
             }
             break;
         case CLOSE:
-            done = fast_end(arguments[0], arguments[1], NULL, NULL, 1);
+            done = fast_end(arguments[0], arguments, 1);
             break;
         case EVENT:
             done = fast_event(arguments, &result);

@@ -13,6 +13,7 @@ Slot of_scopes[] = {{"ready", 0},   {"_local_handles", 0}, {"current_runs", 0}, 
                            {"sampling", 0}, {"time_ns", 0},       {"new_uuid", 0},     {"_emit", 0},   {"_encode", 0}};
 Slot of_queue[] = {{"emitted", 0},      {"delivering_in", 0}, {"items", 0},  {"bytes", 0},
                           {"_alert_events", 0}, {"_alert_bytes", 0}, {"_attend", 0}};
+Slot of_extras[] = {{"attributes", 0}, {"data", 0}, {"identity", 0}, {"local", 0}, {"metadata", 0}, {"output", 0}};
 Slot of_audience[] = {{"wants_start", 0}, {"wants_end", 0}, {"wants_mark", 0}};
 
 struct Bound bound;
@@ -56,18 +57,20 @@ static int find_slots(PyObject *type, Slot *slots, int count)
 PyObject *scopes_bind(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"scopes", "handle",   "mark",   "queue", "audience",   "scope_type",
-                            "current", "function", "custom", "ok",    "ok_status", "clock", NULL};
+                            "current", "function", "custom", "ok",    "ok_status", "clock",
+                            "extras", "check_schema", "kept", NULL};
     PyObject *scopes, *handle, *mark, *queue, *audience, *scope_type;
-    PyObject *current, *function, *custom, *ok, *ok_status, *clock;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!O!O!O!O!O!OOOO!O:bind", names, &PyType_Type, &scopes,
+    PyObject *current, *function, *custom, *ok, *ok_status, *clock, *extras, *check_schema, *kept;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!O!O!O!O!O!OOOO!OO!OO!:bind", names, &PyType_Type, &scopes,
                                      &PyType_Type, &handle, &PyType_Type, &mark, &PyType_Type, &queue, &PyType_Type,
                                      &audience, &PyType_Type, &scope_type, &PyContextVar_Type, &current, &function,
-                                     &custom, &ok, &PyBytes_Type, &ok_status, &clock)) {
+                                     &custom, &ok, &PyBytes_Type, &ok_status, &clock, &PyType_Type, &extras,
+                                     &check_schema, &PyTuple_Type, &kept)) {
         return NULL;
     }
     if (find_slots(scopes, of_scopes, SCOPES_SLOTS) || find_slots(handle, of_handle, HANDLE_SLOTS) ||
         find_slots(mark, of_mark, MARK_SLOTS) || find_slots(queue, of_queue, QUEUE_SLOTS) ||
-        find_slots(audience, of_audience, AUDIENCE_SLOTS)) {
+        find_slots(audience, of_audience, AUDIENCE_SLOTS) || find_slots(extras, of_extras, EXTRAS_SLOTS)) {
         return NULL;
     }
     PyObject *metadata = PyBytes_FromFormat("{%s}", PyBytes_AS_STRING(ok_status));
@@ -75,7 +78,8 @@ PyObject *scopes_bind(PyObject *module, PyObject *args, PyObject *kwargs)
     bound.start = PyUnicode_InternFromString("start");
     bound.end = PyUnicode_InternFromString("end");
     bound.told = PyUnicode_InternFromString("_told");
-    if (metadata == NULL || !bound.append || !bound.start || !bound.end || !bound.told) {
+    bound.end_profile = PyUnicode_InternFromString("_end_profile");
+    if (metadata == NULL || !bound.append || !bound.start || !bound.end || !bound.told || !bound.end_profile) {
         Py_XDECREF(metadata);
         return NULL;
     }
@@ -91,5 +95,8 @@ PyObject *scopes_bind(PyObject *module, PyObject *args, PyObject *kwargs)
     bound.ok_metadata = metadata;
     bound.ok_status = Py_NewRef(ok_status);
     bound.clock = Py_NewRef(clock);
+    bound.extras = (PyTypeObject *)Py_NewRef(extras);
+    bound.check_schema = Py_NewRef(check_schema);
+    bound.kept = Py_NewRef(kept);
     Py_RETURN_NONE;
 }

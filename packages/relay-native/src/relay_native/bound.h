@@ -27,11 +27,14 @@ extern Slot of_scopes[];
 enum { Q_EMITTED, Q_DELIVERING, Q_ITEMS, Q_BYTES, Q_ALERT_EVENTS, Q_ALERT_BYTES, Q_ATTEND, QUEUE_SLOTS };
 extern Slot of_queue[];
 
+enum { E_ATTRIBUTES, E_DATA, E_IDENTITY, E_LOCAL, E_METADATA, E_OUTPUT, EXTRAS_SLOTS };
+extern Slot of_extras[];
+
 enum { WANTS_START, WANTS_END, WANTS_MARK, AUDIENCE_SLOTS };
 extern Slot of_audience[];
 
 struct Bound {
-    PyTypeObject *handle, *mark, *scope_type, *audience;
+    PyTypeObject *handle, *extras, *mark, *scope_type, *audience;
     PyObject *current;      /* the ContextVar */
     PyObject *function;     /* ScopeType.Function */
     PyObject *custom;       /* ScopeType.Custom */
@@ -39,7 +42,9 @@ struct Bound {
     PyObject *ok_metadata;  /* the end's metadata where there is no other */
     PyObject *ok_status;    /* the same without braces */
     PyObject *clock;        /* time.time_ns */
-    PyObject *append, *start, *end, *told; /* names and words */
+    PyObject *check_schema; /* checks.checked_schema */
+    PyObject *kept;         /* a tuple: what the end's profile repeats from the start's */
+    PyObject *append, *start, *end, *told, *end_profile; /* names and words */
 };
 extern struct Bound bound;
 
@@ -71,8 +76,15 @@ int surroundings(PyObject *scopes, PyObject *handle, int wants_outer, PyObject *
 PyObject *encoded(PyObject *scopes, PyObject *value);
 PyObject *encoded_object(PyObject *scopes, PyObject *value);
 int enqueue(PyObject *queue, PyObject *item);
-int emit(PyObject *scopes, PyObject *identity, PyObject *phase, long long at, PyObject *document, PyObject *told,
-         PyObject *audience);
+
+/* What an event says; all are references of its own, NULL for None. */
+typedef struct {
+    PyObject *document, *schema, *told, *profile, *audience;
+    Py_ssize_t size; /* bytes of payload */
+} Event;
+
+int emit(PyObject *scopes, PyObject *identity, PyObject *phase, long long at, Event *event);
+void forget_event(Event *event);
 PyObject *audience_of(PyObject *scopes);
 int wants(PyObject *audience, int which);
 long long now(PyObject *scopes);
@@ -84,7 +96,7 @@ int is_accelerated_emit(PyObject *function);
 /* --- scopes.c: the functions, with their arguments sorted -------------------------------------------------------- */
 
 int fast_begin(int pushes, PyObject **arguments, PyObject **result);
-int fast_end(PyObject *scopes, PyObject *handle, PyObject *output, PyObject *metadata, int leaves);
+int fast_end(PyObject *scopes, PyObject **arguments, int leaves);
 int fast_event(PyObject **arguments, PyObject **result);
 
 #endif

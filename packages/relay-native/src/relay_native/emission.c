@@ -63,35 +63,48 @@ int enqueue(PyObject *queue, PyObject *item)
     return PyErr_Occurred() ? FAILED : WRITTEN;
 }
 
-/* Emit the event of a scope or mark; all references but that to `identity` are stolen and may be NULL for None. */
-int emit(PyObject *scopes, PyObject *identity, PyObject *phase, long long at, PyObject *document, PyObject *told,
-         PyObject *audience)
+void forget_event(Event *event)
 {
-    Py_ssize_t size = document == NULL ? 0 : PyBytes_GET_SIZE(document);
-    PyObject *item = PyTuple_New(12), *time = PyLong_FromLongLong(at), *bytes = PyLong_FromSsize_t(size);
+    Py_CLEAR(event->document);
+    Py_CLEAR(event->schema);
+    Py_CLEAR(event->told);
+    Py_CLEAR(event->profile);
+    Py_CLEAR(event->audience);
+}
+
+/* Give a reference away, None for NULL. */
+static PyObject *given(PyObject **reference)
+{
+    PyObject *value = *reference;
+    *reference = NULL;
+    return value == NULL ? Py_NewRef(Py_None) : value;
+}
+
+/* Emit what an event says of a scope or mark; uses the event up. */
+int emit(PyObject *scopes, PyObject *identity, PyObject *phase, long long at, Event *event)
+{
+    PyObject *item = PyTuple_New(12), *time = PyLong_FromLongLong(at), *size = PyLong_FromSsize_t(event->size);
     PyObject *depth = PyLong_FromLong(0), *call = get(scopes, of_scopes, S_EMIT);
-    if (item == NULL || time == NULL || bytes == NULL || depth == NULL || call == NULL) {
+    if (item == NULL || time == NULL || size == NULL || depth == NULL || call == NULL) {
         Py_XDECREF(item);
         Py_XDECREF(time);
-        Py_XDECREF(bytes);
+        Py_XDECREF(size);
         Py_XDECREF(depth);
-        Py_XDECREF(document);
-        Py_XDECREF(told);
-        Py_XDECREF(audience);
+        forget_event(event);
         return FAILED;
     }
     PyTuple_SET_ITEM(item, 0, Py_NewRef(identity));
     PyTuple_SET_ITEM(item, 1, Py_NewRef(phase == NULL ? Py_None : phase));
     PyTuple_SET_ITEM(item, 2, time);
-    PyTuple_SET_ITEM(item, 3, document == NULL ? Py_NewRef(Py_None) : document);
-    PyTuple_SET_ITEM(item, 4, Py_NewRef(Py_None));
-    PyTuple_SET_ITEM(item, 5, told == NULL ? Py_NewRef(Py_None) : told);
-    PyTuple_SET_ITEM(item, 6, Py_NewRef(Py_None));
+    PyTuple_SET_ITEM(item, 3, given(&event->document));
+    PyTuple_SET_ITEM(item, 4, given(&event->schema));
+    PyTuple_SET_ITEM(item, 5, given(&event->told));
+    PyTuple_SET_ITEM(item, 6, given(&event->profile));
     PyTuple_SET_ITEM(item, 7, Py_NewRef(Py_None));
-    PyTuple_SET_ITEM(item, 8, audience);
+    PyTuple_SET_ITEM(item, 8, given(&event->audience));
     PyTuple_SET_ITEM(item, 9, Py_NewRef(Py_None));
     PyTuple_SET_ITEM(item, 10, depth);
-    PyTuple_SET_ITEM(item, 11, bytes);
+    PyTuple_SET_ITEM(item, 11, size);
     int result = FOREIGN;
     if (PyMethod_Check(call) && is_accelerated_emit(PyMethod_GET_FUNCTION(call))) {
         result = enqueue(PyMethod_GET_SELF(call), item);

@@ -140,6 +140,9 @@ class CopyWalk:
         self._room -= _DICT_ITEM * len(made)
         if self._room < 0:
             raise Oversize
+        for item in made:  # what stands behind the first item is not asked about otherwise, and may have a plan
+            if id(kind_of(item)) not in self._projections.known:
+                self._projections.learn(kind_of(item))
         try:
             into[key] = project(made)
             self.trusted.add(first)
